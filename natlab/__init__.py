@@ -1,0 +1,1 @@
+"""natlab: see NAT traversal and libp2p hole punching happen."""
