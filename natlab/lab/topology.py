@@ -1,0 +1,71 @@
+"""What is connected to what, as values: the part of a lab that pictures need.
+
+internet ── office ── bob        Place("office", NAT, behind="")   Place("bob", NODE, behind="office")
+   │
+   └────── relay                 Place("relay", NODE, behind="")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    NODE = "node"  # a libp2p node on its host
+    HOST = "host"  # a bare computer
+    NAT = "NAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Somewhere a packet can be.
+
+    Attributes:
+        name: unique in its lab.
+        kind: what stands there.
+        ip: its address on the side of the internet.
+        behind: name of the NAT box in front of it, "" on the public internet.
+    """
+
+    name: str
+    kind: Kind
+    ip: str
+    behind: str = ""
+
+
+class Topology:
+    """The places of a lab, in the order they were built."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = {place.name: place for place in places}
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __getitem__(self, name: str) -> Place:
+        return self._places[name]
+
+    def way_out(self, name: str) -> list[str]:
+        """The place and every NAT box between it and the internet, inside first."""
+        way = [name]
+        while behind := self._places[way[-1]].behind:
+            way.append(behind)
+        return way
+
+    def in_line(self, hosts: Sequence[str]) -> list[str]:
+        """The places between these hosts, left to right: the first one's NATs, who is public, then the others' NATs.
+
+        >>> places = [Place("home", Kind.NAT, "11.0.0.1"), Place("alice", Kind.NODE, "192.168.1.2", "home")]
+        >>> Topology([*places, Place("relay", Kind.NODE, "12.0.0.1")]).in_line(["alice", "relay"])
+        ['alice', 'home', 'relay']
+        """
+        hidden = [host for host in hosts if self._places[host].behind]
+        public = [host for host in hosts if not self._places[host].behind]
+        left = self.way_out(hidden[0]) if hidden else []
+        right = [place for host in hidden[1:] for place in reversed(self.way_out(host))]
+        return list(dict.fromkeys([*left, *public, *right]))
