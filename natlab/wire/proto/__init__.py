@@ -2,9 +2,9 @@
 
 | file | messages | specification |
 |---|---|---|
-| `keys.proto` | `PublicKey`, `PrivateKey` | specs `peer-ids/peer-ids.md` |
+| `keys.proto` | `PublicKey` | specs `peer-ids/peer-ids.md` |
 | `noise.proto` | `NoiseHandshakePayload`, `NoiseExtensions` | specs `noise/README.md` |
-| `envelope.proto` | `Envelope`, `PeerRecord`, `ReservationVoucher` | specs `RFC/0002`, `RFC/0003`, `relay/circuit-v2.md` |
+| `envelope.proto` | `Envelope`, `PeerRecord`, `Voucher` | specs `RFC/0002`, `RFC/0003`, `relay/circuit-v2.md` |
 | `identify.proto` | `Identify` | specs `identify/README.md` |
 | `circuit.proto` | `HopMessage`, `StopMessage` and their parts | specs `relay/circuit-v2.md` |
 | `dcutr.proto` | `HolePunch` | specs `relay/DCUtR.md` |

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from natlab.wire.proto import keys_pb2 as natlab_dot_wire_dot_proto_dot_keys__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n natlab/wire/proto/envelope.proto\x12\x0fnatlab.envelope\x1a\x1cnatlab/wire/proto/keys.proto\"\xbe\x01\n\x08\x45nvelope\x12/\n\npublic_key\x18\x01 \x01(\x0b\x32\x16.natlab.keys.PublicKeyH\x00\x88\x01\x01\x12\x19\n\x0cpayload_type\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x12\x14\n\x07payload\x18\x03 \x01(\x0cH\x02\x88\x01\x01\x12\x16\n\tsignature\x18\x05 \x01(\x0cH\x03\x88\x01\x01\x42\r\n\x0b_public_keyB\x0f\n\r_payload_typeB\n\n\x08_payloadB\x0c\n\n_signature\"\xb9\x01\n\nPeerRecord\x12\x14\n\x07peer_id\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x12\x10\n\x03seq\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12:\n\taddresses\x18\x03 \x03(\x0b\x32\'.natlab.envelope.PeerRecord.AddressInfo\x1a\x33\n\x0b\x41\x64\x64ressInfo\x12\x16\n\tmultiaddr\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x42\x0c\n\n_multiaddrB\n\n\x08_peer_idB\x06\n\x04_seq\"v\n\x12ReservationVoucher\x12\x12\n\x05relay\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x12\x11\n\x04peer\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x12\x17\n\nexpiration\x18\x03 \x01(\x04H\x02\x88\x01\x01\x42\x08\n\x06_relayB\x07\n\x05_peerB\r\n\x0b_expirationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n natlab/wire/proto/envelope.proto\x12\x0fnatlab.envelope\x1a\x1cnatlab/wire/proto/keys.proto\"\xbe\x01\n\x08\x45nvelope\x12/\n\npublic_key\x18\x01 \x01(\x0b\x32\x16.natlab.keys.PublicKeyH\x00\x88\x01\x01\x12\x19\n\x0cpayload_type\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x12\x14\n\x07payload\x18\x03 \x01(\x0cH\x02\x88\x01\x01\x12\x16\n\tsignature\x18\x05 \x01(\x0cH\x03\x88\x01\x01\x42\r\n\x0b_public_keyB\x0f\n\r_payload_typeB\n\n\x08_payloadB\x0c\n\n_signature\"\xb9\x01\n\nPeerRecord\x12\x14\n\x07peer_id\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x12\x10\n\x03seq\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12:\n\taddresses\x18\x03 \x03(\x0b\x32\'.natlab.envelope.PeerRecord.AddressInfo\x1a\x33\n\x0b\x41\x64\x64ressInfo\x12\x16\n\tmultiaddr\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x42\x0c\n\n_multiaddrB\n\n\x08_peer_idB\x06\n\x04_seq\"k\n\x07Voucher\x12\x12\n\x05relay\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x12\x11\n\x04peer\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x12\x17\n\nexpiration\x18\x03 \x01(\x04H\x02\x88\x01\x01\x42\x08\n\x06_relayB\x07\n\x05_peerB\r\n\x0b_expirationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PEERRECORD']._serialized_end=462
   _globals['_PEERRECORD_ADDRESSINFO']._serialized_start=391
   _globals['_PEERRECORD_ADDRESSINFO']._serialized_end=442
-  _globals['_RESERVATIONVOUCHER']._serialized_start=464
-  _globals['_RESERVATIONVOUCHER']._serialized_end=582
+  _globals['_VOUCHER']._serialized_start=464
+  _globals['_VOUCHER']._serialized_end=571
 # @@protoc_insertion_point(module_scope)

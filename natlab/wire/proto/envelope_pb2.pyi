@@ -34,7 +34,7 @@ class PeerRecord(_message.Message):
     addresses: _containers.RepeatedCompositeFieldContainer[PeerRecord.AddressInfo]
     def __init__(self, peer_id: _Optional[bytes] = ..., seq: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[PeerRecord.AddressInfo, _Mapping]]] = ...) -> None: ...
 
-class ReservationVoucher(_message.Message):
+class Voucher(_message.Message):
     __slots__ = ("relay", "peer", "expiration")
     RELAY_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]

@@ -24,17 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnatlab/wire/proto/keys.proto\x12\x0bnatlab.keys\"Y\n\tPublicKey\x12\'\n\x04Type\x18\x01 \x01(\x0e\x32\x14.natlab.keys.KeyTypeH\x00\x88\x01\x01\x12\x11\n\x04\x44\x61ta\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x42\x07\n\x05_TypeB\x07\n\x05_Data\"Z\n\nPrivateKey\x12\'\n\x04Type\x18\x01 \x01(\x0e\x32\x14.natlab.keys.KeyTypeH\x00\x88\x01\x01\x12\x11\n\x04\x44\x61ta\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x42\x07\n\x05_TypeB\x07\n\x05_Data*9\n\x07KeyType\x12\x07\n\x03RSA\x10\x00\x12\x0b\n\x07\x45\x64\x32\x35\x35\x31\x39\x10\x01\x12\r\n\tSecp256k1\x10\x02\x12\t\n\x05\x45\x43\x44SA\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnatlab/wire/proto/keys.proto\x12\x0bnatlab.keys\"Y\n\tPublicKey\x12\'\n\x04Type\x18\x01 \x01(\x0e\x32\x14.natlab.keys.KeyTypeH\x00\x88\x01\x01\x12\x11\n\x04\x44\x61ta\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x42\x07\n\x05_TypeB\x07\n\x05_Data*9\n\x07KeyType\x12\x07\n\x03RSA\x10\x00\x12\x0b\n\x07\x45\x64\x32\x35\x35\x31\x39\x10\x01\x12\r\n\tSecp256k1\x10\x02\x12\t\n\x05\x45\x43\x44SA\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'natlab.wire.proto.keys_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KEYTYPE']._serialized_start=228
-  _globals['_KEYTYPE']._serialized_end=285
+  _globals['_KEYTYPE']._serialized_start=136
+  _globals['_KEYTYPE']._serialized_end=193
   _globals['_PUBLICKEY']._serialized_start=45
   _globals['_PUBLICKEY']._serialized_end=134
-  _globals['_PRIVATEKEY']._serialized_start=136
-  _globals['_PRIVATEKEY']._serialized_end=226
 # @@protoc_insertion_point(module_scope)

@@ -23,11 +23,3 @@ class PublicKey(_message.Message):
     Type: KeyType
     Data: bytes
     def __init__(self, Type: _Optional[_Union[KeyType, str]] = ..., Data: _Optional[bytes] = ...) -> None: ...
-
-class PrivateKey(_message.Message):
-    __slots__ = ("Type", "Data")
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    Type: KeyType
-    Data: bytes
-    def __init__(self, Type: _Optional[_Union[KeyType, str]] = ..., Data: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,188 @@
+"""Addresses: where a node can be reached, as multiaddrs.
+
+Specification: libp2p specs `addressing/README.md`, `relay/circuit-v2.md`. `multiaddr.Multiaddr` is the type; this
+module is what a node asks of it.
+
+    /ip4/11.0.0.1/tcp/4001                                      an endpoint
+    /ip4/11.0.0.1/tcp/4001/p2p/<peer>                           the same, and who must answer there
+    /ip4/11.0.0.1/tcp/4001/p2p/<relay>/p2p-circuit              whoever listens through that relay
+    /ip4/11.0.0.1/tcp/4001/p2p/<relay>/p2p-circuit/p2p/<peer>   that peer, through that relay
+     `-------------- the relay's address -------------'
+
+Not modelled: transports other than TCP are parsed and passed on, but have no endpoint here; names are not resolved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Iterable
+
+import multiaddr.exceptions
+from multiaddr import Multiaddr
+
+from natlab.endpoint import Endpoint, IPAddress
+from natlab.errors import DecodeError
+from natlab.wire.peer_id import PeerId
+
+MAX_ADDRESS_BYTES = 1024  # a relayed QUIC address with two peer IDs takes about 110
+_P2P, _CIRCUIT = 421, 290  # multicodec table
+_PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
+
+
+def parse(text: str) -> Multiaddr:
+    """Reads the text form, as a person types it.
+
+    Raises:
+        ValueError: not a multiaddr.
+    """
+    try:
+        if not text.startswith("/"):
+            raise ValueError("an address begins with /, e.g. /ip4/11.0.0.1/tcp/4001")
+        return _checked(Multiaddr(text))
+    except (ValueError, multiaddr.exceptions.Error, DecodeError) as error:
+        raise ValueError(f"not a multiaddr: {text[:MAX_ADDRESS_BYTES]!r} ({error})") from error
+
+
+def decode(data: bytes) -> Multiaddr:
+    """Reads the binary form, as a peer sends it.
+
+    Raises:
+        DecodeError: not a multiaddr, one with a protocol unknown here, or longer than `MAX_ADDRESS_BYTES`.
+    """
+    if not 0 < len(data) <= MAX_ADDRESS_BYTES:
+        raise DecodeError(f"multiaddr of {len(data)} bytes")
+    try:
+        return _checked(Multiaddr(data))
+    except (ValueError, LookupError, multiaddr.exceptions.Error) as error:
+        raise DecodeError(f"not a multiaddr: {data[:64].hex()}") from error
+
+
+def decode_known(encoded: Iterable[bytes]) -> tuple[Multiaddr, ...]:
+    """Those of a peer's addresses that can be read here; it may well know protocols that we do not."""
+    known = []
+    for data in encoded:
+        with contextlib.suppress(DecodeError):
+            known.append(decode(data))
+    return tuple(known)
+
+
+def from_endpoint(endpoint: Endpoint) -> Multiaddr:
+    """The TCP address of an endpoint."""
+    return Multiaddr(f"/ip{endpoint.version}/{endpoint.ip}/tcp/{endpoint.port}")
+
+
+def to_endpoint(address: Multiaddr) -> Endpoint:
+    """Where to connect for a direct TCP address; a trailing `/p2p/...` is ignored.
+
+    Raises:
+        ValueError: any other kind of address.
+    """
+    match _parts(without_peer(address)):
+        case [("ip4" | "ip6", ip), ("tcp", port)]:
+            return Endpoint.of(ip, int(port))
+    raise ValueError(f"not a direct TCP address with an IP in it: {address}")
+
+
+def is_direct_tcp(address: Multiaddr) -> bool:
+    """Whether `to_endpoint` has an answer."""
+    return [name for name, _ in _parts(without_peer(address))] in (["ip4", "tcp"], ["ip6", "tcp"])
+
+
+def peer_of(address: Multiaddr) -> PeerId | None:
+    """The peer the address ends at: its last component, if that is `/p2p/...`."""
+    parts = _parts(address)
+    return PeerId.parse(parts[-1][1]) if parts and parts[-1][0] == _PEER else None
+
+
+def without_peer(address: Multiaddr) -> Multiaddr:
+    """The address without its final `/p2p/...`, if it has one."""
+    return address.decapsulate_code(_P2P) if peer_of(address) else address
+
+
+def with_peer(address: Multiaddr, peer: PeerId) -> Multiaddr:
+    """The address with `/p2p/<peer>` at its end, in place of one that is there."""
+    return without_peer(address).encapsulate(f"/{_PEER}/{peer}")
+
+
+def is_relayed(address: Multiaddr) -> bool:
+    return any(name == _CIRCUIT_PART for name, _ in _parts(address))
+
+
+def via_relay(relay: Multiaddr, peer: PeerId | None = None) -> Multiaddr:
+    """The circuit address through `relay`, which must end in the relay's `/p2p/...`.
+
+    Raises:
+        ValueError: `relay` names no peer, or is itself relayed.
+    """
+    if peer_of(relay) is None or is_relayed(relay):
+        raise ValueError(f"a relay's address is direct and ends in /p2p/<peer ID>, unlike {relay}")
+    circuit = relay.encapsulate(f"/{_CIRCUIT_PART}")
+    return with_peer(circuit, peer) if peer else circuit
+
+
+def split_relay(address: Multiaddr) -> tuple[Multiaddr, PeerId | None]:
+    """Takes a circuit address apart: the relay's address (with its `/p2p/...`, if given), and who is behind it.
+
+    Raises:
+        ValueError: not a relayed address, or a chain of relays.
+    """
+    if [name for name, _ in _parts(address)].count(_CIRCUIT_PART) != 1:
+        raise ValueError(f"not an address through one relay: {address}")
+    behind = _parts(address)[-1]
+    if behind[0] not in (_PEER, _CIRCUIT_PART):
+        raise ValueError(f"more than a peer ID behind /p2p-circuit: {address}")
+    return address.decapsulate_code(_CIRCUIT), peer_of(address)
+
+
+def is_public(address: Multiaddr) -> bool:
+    """Whether the first component can be reached from the whole internet, by the rule of go-multiaddr `net/private.go`.
+
+    libp2p acts on it: addresses that fail it are not sent in CONNECT, nor given out by relays. The documentation
+    ranges (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24) and 198.18.0.0/15 fail it.
+    """
+    match _parts(address):
+        case [("ip4" | "ip6", ip), *_]:
+            return is_public_ip(ipaddress.ip_address(ip))
+        case [("dns" | "dns4" | "dns6" | "dnsaddr", name), *_]:
+            return not f".{name.rstrip('.').lower()}".endswith(_PRIVATE_NAMES)
+    return False
+
+
+def is_public_ip(ip: IPAddress) -> bool:
+    """`is_public` for a bare IP address."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in network for network in _PRIVATE_V4)
+    if any(ip in network for network in _NAT64):
+        return True
+    return ip in _GLOBAL_UNICAST_V6 and ip not in _DOCUMENTATION_V6
+
+
+# go-multiaddr net/private.go: privateCIDR4, unroutableCIDR4, and the IPv6 rules of IsPublicAddr.
+_PRIVATE_V4 = tuple(
+    ipaddress.IPv4Network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/26",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/4", "240.0.0.0/4",
+    )
+)  # fmt: skip
+_GLOBAL_UNICAST_V6 = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION_V6 = ipaddress.IPv6Network("2001:db8::/32")
+_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_PRIVATE_NAMES = (".localhost", ".local", ".test", ".invalid", ".home.arpa", ".in-addr.arpa", ".ip6.arpa")
+
+
+def _parts(address: Multiaddr) -> list[tuple[str, str]]:
+    """The components as (protocol name, value as text); "" for a protocol without value."""
+    return [(protocol.name, value or "") for protocol, value in address.items()]
+
+
+def _checked(address: Multiaddr) -> Multiaddr:
+    """The library parses values when asked for them; ask once, here, so that nothing fails later."""
+    for name, value in _parts(address):
+        if name == _PEER:
+            PeerId.parse(value)
+    if Multiaddr(str(address)) != address:
+        raise ValueError("not in canonical form")
+    return address
