@@ -20,6 +20,7 @@ Not modelled: `ls`, which current peers do not offer either (it is answered `na`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from natlab.errors import ClosedError, DecodeError, NegotiationError, ProtocolError
@@ -31,7 +32,7 @@ MAX_MESSAGE = 1024  # go-multistream: a longer message is an error
 MAX_PROPOSALS = 128  # ours: how often a listener says na
 
 
-class _Negotiation:
+class _Negotiation(ABC):
     """What both roles share: lines in, lines out, and the result.
 
     Attributes:
@@ -80,8 +81,9 @@ class _Negotiation:
         else:
             raise ProtocolError(f"the peer does not speak {PROTOCOL_ID}: {line[:80]!r}")
 
+    @abstractmethod
     def _on_message(self, line: str) -> None:
-        raise NotImplementedError
+        """A line of the peer's that comes behind its header."""
 
     def _send(self, line: str) -> None:
         self._to_send += encode(line)

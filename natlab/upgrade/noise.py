@@ -1,32 +1,59 @@
-"""noise-libp2p (signatures; bodies follow)."""
+"""noise-libp2p: a Noise XX handshake in which each end also proves its libp2p identity, then an encrypted channel.
+
+Specification: libp2p specs `noise/README.md` (r5); `connections/inlined-muxer-negotiation.md`.
+
+    initiator                                        responder
+       │── e ──────────────────────────────────────────>│
+       │<── e, ee, s, es,  payload ─────────────────────│   the initiator now knows whom it speaks with
+       │── s, se,  payload ────────────────────────────>│   ... and the responder too
+       │<══ encrypted both ways ═══════════════════════>│
+
+    payload (protobuf):  identity_key    the sender's public key, from which its peer ID follows
+                         identity_sig    that key's signature over "noise-libp2p-static-key:" + Noise static key
+                         extensions      stream_muxers: the stream multiplexers it speaks, best first
+
+    on the wire:         length:2 | Noise message          big-endian, at most 65535 bytes
+
+Early muxer negotiation: if both ends sent stream_muxers, the first of the initiator's that the responder has is
+agreed, and no multistream-select follows. If one end sent none (rust-libp2p), `Channel.muxer` is None and
+multistream-select must choose.
+
+Not modelled: webtransport_certhashes; other Noise patterns.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 
+from google.protobuf.message import DecodeError as ProtobufDecodeError
+
+from natlab.errors import ClosedError, DecodeError, NegotiationError, SecurityError
+from natlab.upgrade.noise_xx import MAX_MESSAGE, TAG_BYTES, CipherState, XXHandshake
 from natlab.wire.keys import PrivateKey, PublicKey
 from natlab.wire.peer_id import PeerId
+from natlab.wire.proto.noise_pb2 import NoiseExtensions, NoiseHandshakePayload
 
 PROTOCOL_ID = "/noise"
+SIGNATURE_PREFIX = b"noise-libp2p-static-key:"
+MAX_PLAINTEXT = MAX_MESSAGE - TAG_BYTES
+_LENGTH_BYTES = 2
 
 
 class Handshake:
-    """One end of the XX handshake. Loop: write `data_to_send()`, then `receive` what comes, until `channel` is there.
-    Write `data_to_send()` once more then: the initiator's third message.
+    """One end of the handshake. Write `data_to_send()`, `receive` what comes, and so on until `channel` is there;
+    then write `data_to_send()` once more (the initiator's last message).
 
     Args:
         identity: our identity key, which signs the Noise static key.
-        rng: where the static and ephemeral keys come from.
-        initiator: whether we speak first.
+        rng: where the static and the ephemeral key come from; `random.SystemRandom()` on a real network.
+        initiator: whether we speak first: the dialer does, unless DCUtR's roles say otherwise.
         expected: who must be at the other end; None accepts anyone.
         muxers: protocol IDs of our stream multiplexers, best first; empty for no early negotiation.
 
     Attributes:
         channel: the encrypted channel, None until the handshake is complete.
     """
-
-    channel: Channel | None
 
     def __init__(
         self,
@@ -37,11 +64,23 @@ class Handshake:
         expected: PeerId | None = None,
         muxers: Sequence[str] = (),
     ) -> None:
-        raise NotImplementedError
+        self.channel: Channel | None = None
+        self._identity = identity
+        self._initiator = initiator
+        self._expected = expected
+        self._muxers = list(muxers)
+        self._noise = XXHandshake(initiator=initiator, static=rng.randbytes(32), ephemeral=rng.randbytes(32))
+        self._received = bytearray()
+        self._to_send = bytearray()
+        self._first_message_due = not initiator
+        if initiator:
+            self._send(b"")
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; they are handed out once."""
-        raise NotImplementedError
+        data = bytes(self._to_send)
+        self._to_send.clear()
+        return data
 
     def receive(self, data: bytes) -> None:
         """Takes what the peer sent, in pieces of any size; `b""` says that it has closed its side.
@@ -52,7 +91,50 @@ class Handshake:
             NegotiationError: both ends sent stream_muxers, and have none in common.
             ClosedError: closed before the handshake was complete.
         """
-        raise NotImplementedError
+        if not data and self.channel is None:
+            raise ClosedError("the peer closed the connection during the Noise handshake")
+        self._received += data
+        while self.channel is None and (message := _take_message(self._received)) is not None:
+            self._on_message(message)
+
+    def _on_message(self, message: bytes) -> None:
+        payload = self._noise.read_message(message)
+        if self._first_message_due:  # it carries nothing but e: there is no key yet to hide a payload
+            self._first_message_due = False
+            self._send(self._our_payload())
+            return
+        key, peer, their_muxers = self._verify(payload)
+        if self._initiator:
+            self._send(self._our_payload())
+        muxer = _choose(self._muxers, their_muxers) if self._initiator else _choose(their_muxers, self._muxers)
+        send, receive = self._noise.split()
+        self.channel = Channel(peer, key, muxer, send, receive, self._received)
+
+    def _send(self, payload: bytes) -> None:
+        message = self._noise.write_message(payload)
+        self._to_send += len(message).to_bytes(_LENGTH_BYTES, "big") + message
+
+    def _our_payload(self) -> bytes:
+        payload = NoiseHandshakePayload(
+            identity_key=self._identity.public.to_bytes(),
+            identity_sig=self._identity.sign(SIGNATURE_PREFIX + self._noise.static_public),
+            extensions=NoiseExtensions(stream_muxers=self._muxers) if self._muxers else None,
+        )
+        return payload.SerializeToString(deterministic=True)
+
+    def _verify(self, encoded: bytes) -> tuple[PublicKey, PeerId, list[str]]:
+        """Who the peer has proven to be, and the muxers it speaks."""
+        payload = NoiseHandshakePayload()
+        try:
+            payload.ParseFromString(encoded)
+        except ProtobufDecodeError as error:
+            raise DecodeError("Noise handshake payload is no protobuf message") from error
+        key = PublicKey.from_bytes(payload.identity_key)
+        key.verify(SIGNATURE_PREFIX + self._noise.remote_static, payload.identity_sig)
+        peer = PeerId.from_public_key(key)
+        if self._expected not in (None, peer):
+            raise SecurityError(f"expected peer {self._expected}, but {peer} answered")
+        return key, peer, list(payload.extensions.stream_muxers)
 
 
 class Channel:
@@ -64,20 +146,67 @@ class Channel:
         muxer: the stream multiplexer agreed on in the handshake; None: negotiate one with multistream-select.
     """
 
-    peer: PeerId
-    peer_key: PublicKey
-    muxer: str | None
+    def __init__(
+        self,
+        peer: PeerId,
+        peer_key: PublicKey,
+        muxer: str | None,
+        send: CipherState,
+        receive: CipherState,
+        received: bytearray,
+    ) -> None:
+        self.peer = peer
+        self.peer_key = peer_key
+        self.muxer = muxer
+        self._send = send
+        self._receive = receive
+        self._received = received
 
     def encrypt(self, data: bytes) -> bytes:
-        """Transport messages that carry `data`, each with its length in front; `data` of any size."""
-        raise NotImplementedError
+        """Transport messages that carry `data`, each with its length in front; `data` may have any size."""
+        view, messages = memoryview(data), list[bytes]()
+        for start in range(0, len(view), MAX_PLAINTEXT):
+            message = self._send.encrypt(view[start : start + MAX_PLAINTEXT])
+            messages += (len(message).to_bytes(_LENGTH_BYTES, "big"), message)
+        return b"".join(messages)
 
     def decrypt(self, data: bytes) -> bytes:
-        """Takes bytes from the wire, in pieces of any size, and returns what they complete: plaintext, perhaps none.
+        """Takes bytes from the wire, in pieces of any size, and returns the plaintext they complete, perhaps none.
 
         Call it with `b""` right after the handshake: transport messages may have come along with its last message.
 
         Raises:
             SecurityError: a message does not decrypt; the connection is of no more use.
         """
-        raise NotImplementedError
+        self._received += data
+        plaintexts, start = list[bytes](), 0
+        with memoryview(self._received) as view:
+            while len(view) - start >= _LENGTH_BYTES:
+                body = start + _LENGTH_BYTES
+                end = body + int.from_bytes(view[start:body], "big")
+                if end > len(view):
+                    break
+                plaintexts.append(self._receive.decrypt(view[body:end]))
+                start = end
+        del self._received[:start]
+        return b"".join(plaintexts)
+
+
+def _choose(initiators: Sequence[str], responders: Sequence[str]) -> str | None:
+    """inlined-muxer-negotiation.md: the first item of the initiator's list that both support."""
+    if not initiators or not responders:
+        return None
+    for muxer in initiators:
+        if muxer in responders:
+            return muxer
+    raise NegotiationError("no stream multiplexer in common")
+
+
+def _take_message(buffer: bytearray) -> bytes | None:
+    """Removes the first message from `buffer`; None while it is incomplete."""
+    end = _LENGTH_BYTES + int.from_bytes(buffer[:_LENGTH_BYTES], "big")
+    if len(buffer) < max(end, _LENGTH_BYTES):
+        return None
+    message = bytes(buffer[_LENGTH_BYTES:end])
+    del buffer[:end]
+    return message
