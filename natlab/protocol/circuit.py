@@ -217,7 +217,7 @@ async def _read_ok(stream: Stream, what: str) -> HopMessage:
     answer = await read_message(stream, HopMessage, MAX_MESSAGE)
     if not answer.HasField("type") or answer.type != HopMessage.STATUS:
         raise ProtocolError(f"hop: type {answer.type} where STATUS was due")
-    if answer.status != Status.OK:
+    if int(answer.status) != Status.OK:
         raise RefusedError(f"the relay refused {what}: {status_name(answer.status)}", int(answer.status))
     return answer
 

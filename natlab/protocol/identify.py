@@ -31,7 +31,7 @@ from natlab.net import Stream
 from natlab.protocol.framing import dialogue, read_message_or_end, write_message
 from natlab.wire import address
 from natlab.wire.envelope import PeerRecord
-from natlab.wire.keys import PublicKey
+from natlab.wire.keys import PrivateKey, PublicKey
 from natlab.wire.peer_id import PeerId
 from natlab.wire.proto.identify_pb2 import Identify
 
@@ -64,7 +64,7 @@ class Identity:
         listen_addresses: where it says it listens; those we cannot parse are left out.
         protocols: what it accepts streams for.
         observed_address: our end of the connection as the peer sees it; None if unsaid.
-        signed_record: the envelope of its peer record, b"" if unsaid.
+        record: its signed peer record, verified; None if unsaid or of a kind unknown here.
     """
 
     agent_version: str = ""
@@ -73,7 +73,7 @@ class Identity:
     listen_addresses: tuple[Multiaddr, ...] = ()
     protocols: tuple[str, ...] = ()
     observed_address: Multiaddr | None = None
-    signed_record: bytes = b""
+    record: PeerRecord | None = None
 
     def updated_by(self, push: Identity) -> Identity:
         """What is known after a push: what it left out stays as it was."""
@@ -81,16 +81,19 @@ class Identity:
         return replace(self, **said)
 
 
-async def tell(stream: Stream, own: Identity) -> None:
+async def tell(stream: Stream, own: Identity, key: PrivateKey) -> None:
     """The part of the peer being identified, and of the one that pushes: says everything, then closes.
 
+    Args:
+        key: signs `own.record`, if there is one.
+
     Raises:
-        ValueError: `own` has more than `MAX_OWN` bytes of addresses and protocols.
+        ValueError: `own` takes more than `MAX_OWN` bytes; fewer addresses or protocols are needed.
         ClosedError: the stream was reset.
         UnreachableError: the peer did not take it within `IDENTIFY_TIMEOUT`.
     """
     async with dialogue(stream, IDENTIFY_TIMEOUT, "identify"):
-        for message in to_messages(own):
+        for message in to_messages(own, key):
             await write_message(stream, message)
         await stream.close_write()
 
@@ -112,3 +115,80 @@ async def listen(stream: Stream, peer: PeerId) -> Identity:
         merged = await _read_merged(stream)
         await stream.close_write()
         return from_message(merged, peer)
+
+
+def to_messages(own: Identity, key: PrivateKey) -> list[Identify]:
+    """What `tell` sends: one message, or two if the signed record does not fit into the first.
+
+    Raises:
+        ValueError: more than `MAX_OWN` bytes.
+    """
+    message = Identify(
+        publicKey=own.public_key.to_bytes() if own.public_key else None,
+        listenAddrs=[listened.to_bytes() for listened in own.listen_addresses],
+        protocols=own.protocols,
+        observedAddr=own.observed_address.to_bytes() if own.observed_address else None,
+        protocolVersion=own.protocol_version or None,
+        agentVersion=own.agent_version or None,
+    )
+    if message.ByteSize() > MAX_OWN:
+        raise ValueError(f"identify: {message.ByteSize()} bytes, {MAX_OWN} at most; name fewer addresses or protocols")
+    if own.record is None:
+        return [message]
+    record = Identify(signedPeerRecord=own.record.seal(key))
+    if message.ByteSize() + record.ByteSize() > MAX_FIRST:
+        return [message, record]
+    message.MergeFrom(record)
+    return [message]
+
+
+def from_message(message: Identify, peer: PeerId) -> Identity:
+    """Checks and takes apart what `peer` said.
+
+    Raises:
+        SecurityError: see `listen`.
+        DecodeError: the public key is none.
+    """
+    key = PublicKey.from_bytes(message.publicKey) if message.publicKey else None
+    if key is not None and not peer.matches(key):
+        raise SecurityError(f"{peer} identifies itself with the key of {PeerId.from_public_key(key)}")
+    observed = address.decode_known([message.observedAddr])
+    return Identity(
+        agent_version=message.agentVersion,
+        protocol_version=message.protocolVersion,
+        public_key=key,
+        listen_addresses=address.decode_known(message.listenAddrs[:MAX_ADDRESSES]),
+        protocols=tuple(message.protocols[:MAX_PROTOCOLS]),
+        observed_address=observed[0] if observed else None,
+        record=_open_record(message.signedPeerRecord, peer),
+    )
+
+
+def _open_record(envelope: bytes, peer: PeerId) -> PeerRecord | None:
+    """The record, if it is of the kind we know; RFC 0003 asks that it be signed by the peer it is about."""
+    try:
+        record = PeerRecord.unseal(envelope)
+    except DecodeError:
+        return None
+    if record.peer != peer:
+        raise SecurityError(f"{peer} identifies itself with the peer record of {record.peer}")
+    return record
+
+
+async def _read_merged(stream: Stream) -> Identify:
+    """Merges the messages as protobuf does: lists grow, the last of a single field counts."""
+    merged = None
+    for _ in range(MAX_MESSAGES):
+        message = await read_message_or_end(stream, Identify, MAX_MESSAGE)
+        if message is None:
+            break
+        if merged is None:
+            merged = message
+        else:
+            merged.MergeFrom(message)
+    else:
+        if await stream.read(1):
+            raise ProtocolError(f"identify: more than {MAX_MESSAGES} messages")
+    if merged is None:
+        raise ClosedError("the peer closed the stream without identifying itself")
+    return merged

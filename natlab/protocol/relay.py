@@ -135,14 +135,14 @@ async def splice(left: Stream, right: Stream, limit: Limit) -> CircuitEnd:
 
     When it ends by reset or limit, both streams are reset; so they are on cancellation.
     """
-    ends = [CircuitEnd.RESET, CircuitEnd.RESET]
+    ends: tuple[CircuitEnd, ...] = ()
     try:
         async with asyncio.timeout(limit.duration or None):
-            ends = await asyncio.gather(_relay(left, right, limit.data), _relay(right, left, limit.data))
+            ends = tuple(await asyncio.gather(_relay(left, right, limit.data), _relay(right, left, limit.data)))
     except TimeoutError:
         return CircuitEnd.DURATION_LIMIT
     finally:
-        if ends != [CircuitEnd.CLOSED, CircuitEnd.CLOSED]:
+        if ends != (CircuitEnd.CLOSED, CircuitEnd.CLOSED):
             left.reset()
             right.reset()
     return next((end for end in (CircuitEnd.DATA_LIMIT, CircuitEnd.RESET) if end in ends), CircuitEnd.CLOSED)
@@ -215,7 +215,7 @@ async def _reach(
             peer = circuit_pb2.Peer(id=bytes(source))
             await write_message(stop, StopMessage(type=StopMessage.CONNECT, peer=peer, limit=_limit_message(limit)))
             answer = await read_message(stop, StopMessage, MAX_MESSAGE)
-            if answer.type != StopMessage.STATUS or answer.status != Status.OK:
+            if answer.type != StopMessage.STATUS or int(answer.status) != Status.OK:
                 raise RefusedError(f"the target answered {status_name(answer.status)}", int(answer.status))
     except (NatlabError, TimeoutError) as error:
         raise RefusedError(f"{target} cannot be reached: {error}", Status.CONNECTION_FAILED) from error
