@@ -1,0 +1,333 @@
+"""The computer's own sockets, as a `natlab.net.Network`.
+
+    Network          here                 below
+    listen_tcp  ──>  SystemListener   ──> an asyncio server
+    dial_tcp    ──>  SystemConnection ──> an asyncio transport, read through BufferedProtocol
+    bind_udp    ──>  SystemUdpSocket  ──> an asyncio datagram transport
+
+What is asked of each TCP socket, and why:
+
+- SO_REUSEADDR and SO_REUSEPORT where `reuse_port` is set: one local endpoint both listens and dials, the precondition
+  of hole punching (specs `relay/DCUtR.md`; RFC 5128 section 3.4). The kernel wants the flag on *every* socket of it.
+- TCP_NODELAY: the handshakes are many small messages.
+- SO_LINGER 0 on reset: RST instead of FIN and TIME_WAIT, so that the 4-tuple is free for the next dial.
+
+Everything a stranger can grow is bounded: bytes read ahead, connections accepted ahead, datagrams received ahead.
+Error numbers are the kernel's. *Not modelled*: interfaces one by one; `addresses` asks the routing table which address
+this computer would use towards the internet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from natlab.endpoint import Endpoint
+from natlab.errors import ClosedError, SocketError
+
+READ_AHEAD = 1 << 18
+"""Bytes kept for a reader before the kernel's window has to fill."""
+CHUNK = 1 << 16
+"""Bytes taken from the kernel at a time."""
+BACKLOG = 128
+"""Connections accepted before someone asks for them; later ones are reset."""
+DATAGRAMS_AHEAD = 1024
+"""Datagrams kept before someone asks for them; later ones are lost."""
+CAN_REUSE_PORT = hasattr(socket, "SO_REUSEPORT")
+TOWARDS_INTERNET = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))
+"""Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing, it only asks for the route."""
+
+
+class SystemNetwork:
+    """The network this computer is on."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def addresses(self) -> list[str]:
+        routed = [address for probe, family in TOWARDS_INTERNET if (address := _source_address(probe, family))]
+        return [*routed, "127.0.0.1"]
+
+    async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> SystemListener:
+        with _errors(f"listen on {local}"):
+            sock = _socket(local, socket.SOCK_STREAM, reuse_port)
+            try:
+                sock.bind(local)
+                listener = SystemListener(Endpoint.of(*sock.getsockname()[:2]))
+                await listener.serve(sock)
+            except BaseException:
+                sock.close()
+                raise
+        return listener
+
+    async def dial_tcp(
+        self, remote: Endpoint, *, local: Endpoint | None = None, reuse_port: bool = False
+    ) -> SystemConnection:
+        with _errors(f"dial {remote}"):
+            sock = _socket(remote, socket.SOCK_STREAM, reuse_port and local is not None)
+            try:
+                if local is not None:
+                    sock.bind(local)
+                await asyncio.get_running_loop().sock_connect(sock, remote)
+                return await _adopt(sock)
+            except BaseException:
+                _linger_zero(sock)
+                sock.close()
+                raise
+
+    async def bind_udp(self, local: Endpoint, *, reuse_port: bool = False) -> SystemUdpSocket:
+        loop = asyncio.get_running_loop()
+        with _errors(f"bind {local}"):
+            sock = _socket(local, socket.SOCK_DGRAM, reuse_port)
+            try:
+                sock.bind(local)
+                _, udp = await loop.create_datagram_endpoint(SystemUdpSocket, sock=sock)
+            except BaseException:
+                sock.close()
+                raise
+        return udp
+
+
+class SystemConnection(asyncio.BufferedProtocol):
+    """One TCP connection, a `natlab.net.TcpConnection`."""
+
+    local: Endpoint
+    remote: Endpoint
+
+    def __init__(self, made: Callable[[SystemConnection], None] | None = None) -> None:
+        self._made = made
+        self._transport: asyncio.Transport | None = None
+        self._chunk = memoryview(bytearray(CHUNK))
+        self._received = bytearray()
+        self._paused = False
+        self._ended = False  # the peer's FIN is here
+        self._write_closed = False
+        self._closed: ClosedError | None = None
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.local = Endpoint.of(*sock.getsockname()[:2])
+        self.remote = Endpoint.of(*transport.get_extra_info("peername")[:2])
+        if self._made is not None:
+            self._made(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._chunk
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += self._chunk[:nbytes]
+        self._readable.set()
+        if len(self._received) >= READ_AHEAD and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        self._readable.set()
+        if self._write_closed:
+            self._end(ClosedError("the connection was closed"))
+        return not self._write_closed  # true keeps our side open
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(ClosedError(f"the connection was lost: {exc}" if exc else "the connection was closed"))
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # The seam
+
+    async def read(self, limit: int = 65536) -> bytes:
+        while not self._received:
+            if self._ended:
+                return b""
+            if self._closed is not None:
+                raise self._closed
+            self._readable.clear()
+            await self._readable.wait()
+        data = bytes(self._received[:limit])
+        del self._received[:limit]
+        if self._paused and len(self._received) < READ_AHEAD // 2 and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        self._open_transport().write(data)
+        await self._writable.wait()
+        if self._closed is not None:
+            raise self._closed
+
+    async def close_write(self) -> None:
+        if self._write_closed or self._closed is not None or self._transport is None:
+            return
+        self._write_closed = True
+        self._transport.write_eof()
+        if self._ended:
+            self._transport.close()
+
+    def reset(self) -> None:
+        self._received.clear()
+        self._ended = False
+        self._end(ClosedError("the connection was reset by us"))
+        if self._transport is not None:
+            _linger_zero(self._transport.get_extra_info("socket"))
+            self._transport.abort()
+
+    def _open_transport(self) -> asyncio.Transport:
+        if self._closed is not None:
+            raise self._closed
+        if self._write_closed or self._transport is None:
+            raise ClosedError("this side of the connection is closed")
+        return self._transport
+
+    def _end(self, reason: ClosedError) -> None:
+        if self._closed is None:
+            self._closed = reason
+        self._readable.set()
+        self._writable.set()
+
+
+class SystemListener:
+    """A listening TCP socket, a `natlab.net.TcpListener`."""
+
+    def __init__(self, local: Endpoint) -> None:
+        self.local = local
+        self._server: asyncio.Server | None = None
+        self._ready: deque[SystemConnection] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Starts to accept on a bound socket, and owns it from here on."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: SystemConnection(self._made), sock=sock, backlog=BACKLOG)
+
+    async def accept(self) -> SystemConnection:
+        while not self._ready:
+            if self._closed:
+                raise ClosedError(f"the listener on {self.local} was closed")
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        self._closed = True
+        self._arrived.set()
+        if self._server is not None:
+            self._server.close()
+        while self._ready:
+            self._ready.popleft().reset()
+
+    def _made(self, connection: SystemConnection) -> None:
+        if self._closed or len(self._ready) >= BACKLOG:
+            connection.reset()
+            return
+        self._ready.append(connection)
+        self._arrived.set()
+
+
+class SystemUdpSocket(asyncio.DatagramProtocol):
+    """A bound UDP socket, a `natlab.net.UdpSocket`."""
+
+    local: Endpoint
+
+    def __init__(self) -> None:
+        self._transport: asyncio.DatagramTransport | None = None
+        self._datagrams: deque[tuple[bytes, Endpoint]] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+        self.local = Endpoint.of(*transport.get_extra_info("sockname")[:2])
+
+    def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
+        if len(self._datagrams) < DATAGRAMS_AHEAD:
+            self._datagrams.append((data, Endpoint.of(str(addr[0]), addr[1])))
+            self._arrived.set()
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP error of an earlier datagram: the seam says datagrams may be lost, and this one was."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._arrived.set()
+
+    def send(self, data: bytes, to: Endpoint) -> None:
+        if self._transport is not None and not self._closed:
+            self._transport.sendto(data, to)
+
+    async def receive(self) -> tuple[bytes, Endpoint]:
+        while not self._datagrams:
+            if self._closed:
+                raise ClosedError(f"the socket on {self.local} was closed")
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._datagrams.popleft()
+
+    def close(self) -> None:
+        self._closed = True
+        self._arrived.set()
+        if self._transport is not None:
+            self._transport.abort()
+
+
+async def _adopt(sock: socket.socket) -> SystemConnection:
+    """Gives a connected socket to an asyncio transport."""
+    sock.setblocking(False)
+    _, connection = await asyncio.get_running_loop().create_connection(SystemConnection, sock=sock)
+    return connection
+
+
+def _socket(at: Endpoint, kind: socket.SocketKind, reuse_port: bool) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if at.version == 6 else socket.AF_INET, kind)
+    sock.setblocking(False)
+    if sys.platform != "win32" and kind == socket.SOCK_STREAM:  # on Windows it would let others take the port over
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port and CAN_REUSE_PORT:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if at.version == 6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return sock
+
+
+def _linger_zero(sock: socket.socket) -> None:
+    with suppress(OSError):  # closed already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on:4 | seconds:4
+
+
+def _source_address(towards: str, family: socket.AddressFamily) -> str | None:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((towards, 9))
+        except OSError:  # no route
+            return None
+        return str(probe.getsockname()[0])
+
+
+@contextmanager
+def _errors(what: str) -> Iterator[None]:
+    """Maps the kernel's errors to ours."""
+    try:
+        yield
+    except OSError as error:
+        raise SocketError(error.errno or errno.EIO, what) from error
