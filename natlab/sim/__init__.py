@@ -1,0 +1,15 @@
+"""The simulated internet: virtual time, hosts with UDP and TCP, links, routers. Deterministic, instant, on any platform.
+
+loop      virtual time under asyncio                 internet  the topology: hosts and NATs around a core
+host      a computer: interfaces, the Network seam   router    the core, and NAT routers driving natlab.nat
+udp       datagrams                                  link      delay and loss, as middleware
+streams   TCP sockets over tcp, the state machine    capture   where packets are written down
+ports     who may use which local port               waiting   how a coroutine waits for a socket
+"""
+
+from natlab.sim.host import Host
+from natlab.sim.internet import Internet
+from natlab.sim.loop import SimLoop
+from natlab.sim.router import NatRouter
+
+__all__ = ["Host", "Internet", "NatRouter", "SimLoop"]

@@ -1,0 +1,132 @@
+"""A computer on the simulated internet: its interfaces, its route out, its UDP and TCP. It is a `natlab.net.Network`.
+
+    udp / streams        sockets, ports, connections
+         │   ▲
+      transmit  receive  which way a packet goes, who gets it
+         │   ▲
+       uplink            to the router it hangs on
+
+It has two interfaces, its address and loopback. Packets to either never leave it and take no time, so on loopback
+two SYNs can never cross, exactly as on a real computer.
+
+Not modelled: several network cards, forwarding, firewalls on the host itself.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+from natlab.endpoint import Endpoint, parse_ip
+from natlab.errors import SocketError
+from natlab.events import Verdict
+from natlab.packet import IPProtocol, Packet
+from natlab.sim.capture import Tap
+from natlab.sim.link import Deliver
+from natlab.sim.loop import SimLoop
+from natlab.sim.ports import WILDCARD
+from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer
+from natlab.sim.udp import SimUdpSocket, UdpLayer
+
+EPOCH = 1_767_225_600.0  # Unix time at which every lab begins: 2026-01-01 00:00 UTC
+LOOPBACK = "127.0.0.1"
+
+
+class Host:
+    """One computer.
+
+    Attributes:
+        name: what events call it.
+        ip: the address of its network card.
+    """
+
+    def __init__(self, name: str, ip: str, loop: SimLoop, tap: Tap, rng: Random, flight: Callable[[], int]) -> None:
+        self.name = name
+        self.ip = ip
+        self._loop = loop
+        self._tap = tap
+        self._flight = flight
+        self._uplink: Deliver
+        self._inward: deque[Packet] = deque()  # packets to itself, not yet delivered
+        self._udp = UdpLayer(loop, tap, rng, self._transmit, self._source_ip)
+        self._tcp = TcpLayer(loop, tap, rng, self._transmit)
+
+    def connect(self, uplink: Deliver) -> None:
+        """Plugs in the network cable."""
+        self._uplink = uplink
+
+    # ---- natlab.net.Network
+
+    def now(self) -> float:
+        return EPOCH + self._loop.time()
+
+    def addresses(self) -> list[str]:
+        return [self.ip, LOOPBACK]
+
+    async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> SimTcpListener:
+        self._loop.require_running()
+        self._check_local(local)
+        return self._tcp.listen(local, reuse_port)
+
+    async def dial_tcp(
+        self, remote: Endpoint, *, local: Endpoint | None = None, reuse_port: bool = False
+    ) -> SimTcpConnection:
+        self._loop.require_running()
+        self._check_remote(remote)
+        local = local or Endpoint(WILDCARD, 0)
+        self._check_local(local)
+        source = self._source_ip(remote.ip)
+        if local.ip == LOOPBACK != source:
+            raise SocketError(errno.EINVAL, f"{remote} cannot be reached from {local}")
+        if local.ip == WILDCARD:
+            local = Endpoint(source, local.port)
+        return await self._tcp.dial(local, remote, reuse_port)
+
+    async def bind_udp(self, local: Endpoint, *, reuse_port: bool = False) -> SimUdpSocket:
+        self._loop.require_running()
+        self._check_local(local)
+        return self._udp.bind(local, reuse_port)
+
+    def _check_local(self, local: Endpoint) -> None:
+        if local.ip not in (self.ip, LOOPBACK, WILDCARD):
+            raise SocketError(errno.EADDRNOTAVAIL, f"{local.ip} is no address of {self.name}")
+
+    def _check_remote(self, remote: Endpoint) -> None:
+        if remote.version != 4:
+            raise SocketError(errno.ENETUNREACH, f"{self.name} has no route to {remote}")
+        if remote.port == 0 or parse_ip(remote.ip).is_unspecified:
+            raise SocketError(errno.EADDRNOTAVAIL, f"{remote} is nobody's endpoint")
+
+    # ---- the IP layer
+
+    def _source_ip(self, destination: str) -> str:
+        """The address a packet to `destination` leaves from."""
+        return LOOPBACK if destination.startswith("127.") else self.ip
+
+    def _transmit(self, packet: Packet) -> None:
+        """Sends a packet out, or around to ourselves."""
+        if self._tap.on:
+            packet = packet._replace(flight=self._flight())
+            self._tap.seen(packet, Verdict.SENT)
+        if packet.destination.ip == self.ip or packet.destination.ip.startswith("127."):
+            self._loop_back(packet)
+        else:
+            self._uplink(packet)
+
+    def _loop_back(self, packet: Packet) -> None:
+        """Delivers at once; answers that come up meanwhile wait for their turn instead of recursing."""
+        self._inward.append(packet)
+        if len(self._inward) > 1:
+            return
+        while self._inward:
+            self.receive(self._inward[0])
+            self._inward.popleft()
+
+    def receive(self, packet: Packet) -> None:
+        """A packet for this host arrives."""
+        if packet.protocol == IPProtocol.UDP:
+            self._udp.receive(packet)
+        else:
+            self._tcp.receive(packet)

@@ -1,0 +1,82 @@
+"""Who may use which local port: the rules of bind(2) on Linux.
+
+Two sockets of one protocol conflict on a port if their addresses overlap: equal, or one of them the wildcard. A
+conflict is EADDRINUSE, unless **both** sockets asked for SO_REUSEPORT before they were bound (socket(7)).
+
+    first bound                second                     result
+    ─────────────────────────  ─────────────────────────  ──────────
+    11.0.0.1:4001              11.0.0.1:4001              EADDRINUSE
+    0.0.0.0:4001               11.0.0.1:4001              EADDRINUSE
+    127.0.0.1:4001             11.0.0.1:4001              both
+    11.0.0.1:4001 reuse        11.0.0.1:4001              EADDRINUSE
+    11.0.0.1:4001 reuse        11.0.0.1:4001 reuse        both
+
+A connection a listener accepted needs no binding of its own, and keeps nobody from listening on its port again (as
+with SO_REUSEADDR, which every listener here has). That no two connections share both endpoints is another rule, in
+`natlab.sim.streams`.
+
+Port 0 asks for an ephemeral port, 32768 to 60999 (Linux's default `ip_local_port_range`), from a random start upwards
+(RFC 6056 section 3.3.1), so that the host's random numbers decide it. Simplification: Linux lets two dials to
+different peers share one; here an ephemeral port is one no socket has.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from random import Random
+
+from natlab.endpoint import Endpoint
+from natlab.errors import SocketError
+
+EPHEMERAL = range(32768, 61000)
+WILDCARD = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binding:
+    """A socket's hold on a local endpoint, until it is released."""
+
+    local: Endpoint
+    reuse_port: bool
+
+
+class PortTable:
+    """The bindings of one protocol on one host."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._bindings: dict[int, list[Binding]] = {}
+
+    def bind(self, local: Endpoint, reuse_port: bool) -> Binding:
+        """Takes a local endpoint; port 0 takes an ephemeral one.
+
+        Raises:
+            SocketError: EADDRINUSE, when another socket has it or all ephemeral ports are taken.
+        """
+        port = local.port or self._ephemeral()
+        binding = Binding(Endpoint(local.ip, port), reuse_port)
+        holders = self._bindings.setdefault(port, [])
+        if any(_conflict(binding, other) for other in holders):
+            raise SocketError(errno.EADDRINUSE, str(binding.local))
+        holders.append(binding)
+        return binding
+
+    def release(self, binding: Binding) -> None:
+        holders = self._bindings[binding.local.port]
+        holders.remove(binding)
+        if not holders:
+            del self._bindings[binding.local.port]
+
+    def _ephemeral(self) -> int:
+        start = self._rng.randrange(len(EPHEMERAL))
+        for offset in range(len(EPHEMERAL)):
+            port = EPHEMERAL[(start + offset) % len(EPHEMERAL)]
+            if port not in self._bindings:
+                return port
+        raise SocketError(errno.EADDRINUSE, "all ephemeral ports are taken")
+
+
+def _conflict(one: Binding, other: Binding) -> bool:
+    overlap = one.local.ip == other.local.ip or WILDCARD in (one.local.ip, other.local.ip)
+    return overlap and not (one.reuse_port and other.reuse_port)

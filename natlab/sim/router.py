@@ -1,0 +1,119 @@
+"""Routers: the core of the internet, and the NAT router that a household sits behind.
+
+              inside (LAN 192.168.n.0/24)                     outside
+    host ──┐                                                        ┌──> other networks
+    host ──┼── forward ──> NatBox.outbound ──> uplink ──────────────┤
+    host ──┘ <─ deliver ── NatBox.inbound <── receive <─────────────┘
+
+All decisions about translation and filtering are `natlab.nat`'s; a router only moves packets to and from it.
+Routing is by exact address: this internet has as many addresses as hosts.
+
+Not modelled: routing protocols, TTL, ICMP errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from natlab.errors import LabError
+from natlab.events import Verdict
+from natlab.nat import Drop, NatBox
+from natlab.packet import Packet
+from natlab.sim.capture import Tap
+from natlab.sim.link import Deliver
+from natlab.sim.loop import SimLoop
+
+
+class Router:
+    """Passes packets on by their destination address. The core of the internet is one.
+
+    Attributes:
+        name: what events and messages call it.
+    """
+
+    def __init__(self, name: str, tap: Tap) -> None:
+        self.name = name
+        self._tap = tap
+        self._routes: dict[str, Deliver] = {}
+
+    def attach(self, ip: str, deliver: Deliver) -> None:
+        """From now on packets to `ip` go to `deliver`.
+
+        Raises:
+            LabError: another host has this address.
+        """
+        if ip in self._routes:
+            raise LabError(f"{ip} is already somebody's address on {self.name}: give each host its own")
+        self._routes[ip] = deliver
+
+    def taken(self, ip: str) -> bool:
+        return ip in self._routes
+
+    def forward(self, packet: Packet) -> None:
+        """A packet from one of the attached hosts."""
+        deliver = self._routes.get(packet.destination.ip)
+        if deliver is not None:
+            deliver(packet)
+        elif self._tap.on:
+            self._tap.seen(packet, Verdict.DROPPED, f"no route to {packet.destination.ip}")
+
+
+class NatRouter(Router):
+    """A router with a NAT box between its LAN and the network it hangs on.
+
+    Attributes:
+        box: the NAT box; `box.config` says how it behaves.
+        external_ip: its address outside.
+        lan: the first three octets of its network inside, e.g. `192.168.1`.
+    """
+
+    def __init__(
+        self, box: NatBox, external_ip: str, lan: str, loop: SimLoop, tap: Tap, flight: Callable[[], int]
+    ) -> None:
+        super().__init__(tap.place, tap)
+        self.box = box
+        self.external_ip = external_ip
+        self.lan = lan
+        self._loop = loop
+        self._flight = flight
+        self._uplink: Deliver
+
+    def connect(self, uplink: Deliver) -> None:
+        """Plugs in the cable to the network outside."""
+        self._uplink = uplink
+
+    def forward(self, packet: Packet) -> None:
+        """A packet from inside: to a neighbour, or translated and out."""
+        neighbour = self._routes.get(packet.destination.ip)
+        if neighbour is not None:
+            self._pass(packet, packet, Verdict.FORWARDED, neighbour)
+            return
+        result = self.box.outbound(packet, self._loop.now_ns)
+        if isinstance(result, Drop):
+            self._drop(packet, result, super().forward)
+        else:
+            self._pass(packet, result, Verdict.TRANSLATED, self._uplink)
+
+    def receive(self, packet: Packet) -> None:
+        """A packet from outside: let in and translated, or dropped."""
+        result = self.box.inbound(packet, self._loop.now_ns)
+        if isinstance(result, Drop):
+            self._drop(packet, result, self._uplink)
+        else:
+            self._pass(packet, result, Verdict.TRANSLATED, super().forward)
+
+    def _pass(self, before: Packet, packet: Packet, verdict: Verdict, then: Deliver) -> None:
+        if self._tap.on:
+            self._tap.seen(packet, verdict, before=before)
+        then(packet)
+
+    def _drop(self, packet: Packet, drop: Drop, back: Deliver) -> None:
+        """Dropped packets vanish, or are answered (RST) towards where they came from."""
+        if self._tap.on:
+            self._tap.seen(packet, Verdict.DROPPED, drop.reason)
+        reply = drop.reply
+        if reply is not None:
+            if self._tap.on:
+                reply = reply._replace(flight=self._flight())
+                self._tap.seen(reply, Verdict.SENT)
+            back(reply)

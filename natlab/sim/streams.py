@@ -1,0 +1,289 @@
+"""TCP on a simulated host: which connection or listener a segment belongs to, and the sockets programs hold.
+
+RFC 9293's state machine is `natlab.sim.tcp`; this file gives it a clock, a network and readers that wait.
+
+    a segment arrives for (local, remote)
+      ├─ that 4-tuple exists ............ its connection      (a dial in SYN-SENT too: simultaneous open)
+      ├─ a SYN, and somebody listens .... a new connection    (dropped if the listener's queue is full)
+      └─ otherwise ...................... RST                 (RFC 9293 section 3.10.7.1)
+
+The first two lines are why hole punching has two endings. SYNs that cross meet in two dials. A SYN that comes before
+the dial goes to the listener on that port and takes the 4-tuple; the dial then fails with EADDRNOTAVAIL.
+
+A dial holds its local port (`natlab.sim.ports`) and its 4-tuple until the connection is gone, which after an orderly
+close includes 60 s of TIME-WAIT at the end that closed first. `reset` frees both at once.
+
+Not modelled: SYN cookies, connections that survive their listener's close unaccepted, SO_LINGER other than `reset`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+from natlab.endpoint import Endpoint
+from natlab.errors import ClosedError, SocketError
+from natlab.events import Verdict
+from natlab.packet import Packet
+from natlab.sim.capture import Tap
+from natlab.sim.loop import SimLoop
+from natlab.sim.ports import WILDCARD, Binding, PortTable
+from natlab.sim.tcp import State, Tcb
+from natlab.sim.tcp_segment import opens, reset_for
+from natlab.sim.udp import pick
+from natlab.sim.waiting import Waiters
+
+BACKLOG = 128  # connections a listener keeps that nobody has accepted, half-open ones included
+
+
+class SimTcpConnection:
+    """A `natlab.net.TcpConnection`: one `Tcb` and those who wait for it."""
+
+    def __init__(self, layer: TcpLayer, tcb: Tcb, binding: Binding | None, listener: SimTcpListener | None) -> None:
+        self.tcb = tcb
+        self._layer = layer
+        self._loop = layer.loop
+        self._binding = binding
+        self._listener = listener  # until it is handed over
+        self._waiters = Waiters(layer.loop)
+        self._alarm: int | None = None  # time of the heap entry that will look at the deadline
+        self._gone = False
+
+    @property
+    def local(self) -> Endpoint:
+        return self.tcb.local
+
+    @property
+    def remote(self) -> Endpoint:
+        return self.tcb.remote
+
+    # ---- natlab.net.Stream
+
+    async def read(self, limit: int = 65536) -> bytes:
+        self._loop.require_running()
+        while not self.tcb.readable:
+            if self.tcb.at_end:
+                return b""
+            self._check_open()
+            await self._waiters.wait()
+        data = self.tcb.receive(limit, self._loop.now_ns)
+        self.pump()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        self._loop.require_running()
+        self._check_open()
+        rest = memoryview(data)
+        while rest:
+            taken = self.tcb.send(rest, self._loop.now_ns)
+            self.pump()
+            rest = rest[taken:]
+            if rest:
+                await self._waiters.wait()
+                self._check_open()
+
+    async def close_write(self) -> None:
+        self._loop.require_running()
+        self.tcb.close(self._loop.now_ns)
+        self.pump()
+
+    def reset(self) -> None:
+        self.tcb.abort(self._loop.now_ns)
+        self.pump()
+
+    def _check_open(self) -> None:
+        if self.tcb.state is State.CLOSED:
+            why = os.strerror(self.tcb.error) if self.tcb.error else "closed by both ends"
+            raise ClosedError(f"connection {self.local} to {self.remote}: {why}")
+
+    # ---- between the state machine and the host
+
+    async def opened(self) -> None:
+        """Waits for the end of the handshake.
+
+        Raises:
+            SocketError: ECONNREFUSED, ETIMEDOUT.
+        """
+        while not self.tcb.opened:
+            if self.tcb.error is not None:
+                raise SocketError(self.tcb.error, f"dial {self.local} to {self.remote}")
+            await self._waiters.wait()
+
+    def arrives(self, segment: Packet) -> None:
+        self.tcb.segment_arrives(segment, self._loop.now_ns)
+        self.pump()
+
+    def pump(self) -> None:
+        """After anything was done to the state machine: sends, sets the alarm, tells whom it concerns."""
+        for segment in self.tcb.take_segments():
+            self._layer.transmit(segment)
+        self._set_alarm()
+        if self.tcb.state is State.CLOSED and not self._gone:
+            self._gone = True
+            self._layer.gone(self, self._binding)
+        if self._listener is not None and (self.tcb.opened or self._gone):
+            listener, self._listener = self._listener, None
+            listener.handshake_over(self)
+        self._waiters.wake()
+
+    def _set_alarm(self) -> None:
+        """One heap entry is enough while deadlines only move away, as they do with every ACK."""
+        deadline = self.tcb.deadline
+        if deadline is not None and (self._alarm is None or deadline < self._alarm):
+            self._alarm = deadline
+            self._loop.call_at_ns(deadline, self._alarmed, deadline)
+
+    def _alarmed(self, when: int) -> None:
+        if when == self._alarm:  # else an earlier one has taken its place
+            self._alarm = None
+            self.tcb.timer_expired(self._loop.now_ns)
+            self.pump()
+
+
+class SimTcpListener:
+    """A `natlab.net.TcpListener`."""
+
+    def __init__(self, layer: TcpLayer, binding: Binding) -> None:
+        self._layer = layer
+        self._binding = binding
+        self._half_open: dict[SimTcpConnection, None] = {}
+        self._queue: deque[SimTcpConnection] = deque()
+        self._waiters = Waiters(layer.loop)
+        self._closed = False
+
+    @property
+    def local(self) -> Endpoint:
+        return self._binding.local
+
+    async def accept(self) -> SimTcpConnection:
+        self._layer.loop.require_running()
+        while not self._queue:
+            if self._closed:
+                raise ClosedError(f"the listener at {self.local} is closed")
+            await self._waiters.wait()
+        return self._queue.popleft()
+
+    def close(self) -> None:
+        """Frees the port. Connections nobody has accepted are reset; accepted ones live on."""
+        if self._closed:
+            return
+        self._closed = True
+        self._layer.unlisten(self, self._binding)
+        for connection in [*self._half_open, *self._queue]:
+            connection.reset()
+        self._queue.clear()
+        self._waiters.wake()
+
+    @property
+    def full(self) -> bool:
+        return len(self._half_open) + len(self._queue) >= BACKLOG
+
+    def handshake_began(self, connection: SimTcpConnection) -> None:
+        self._half_open[connection] = None
+
+    def handshake_over(self, connection: SimTcpConnection) -> None:
+        """It is open and waits to be accepted, or has failed."""
+        del self._half_open[connection]
+        if connection.tcb.opened and not self._closed:
+            self._queue.append(connection)
+            self._waiters.wake()
+
+
+class TcpLayer:
+    """The TCP sockets of one host.
+
+    Args:
+        rng: chooses ephemeral ports and initial sequence numbers.
+        transmit: hands a segment to the IP layer.
+    """
+
+    def __init__(self, loop: SimLoop, tap: Tap, rng: Random, transmit: Callable[[Packet], None]) -> None:
+        self.loop = loop
+        self.transmit = transmit
+        self._tap = tap
+        self._rng = rng
+        self._ports = PortTable(rng)
+        self._connections: dict[tuple[Endpoint, Endpoint], SimTcpConnection] = {}
+        self._listeners: dict[Endpoint, list[SimTcpListener]] = {}
+
+    def listen(self, local: Endpoint, reuse_port: bool) -> SimTcpListener:
+        binding = self._ports.bind(local, reuse_port)
+        listener = SimTcpListener(self, binding)
+        self._listeners.setdefault(binding.local, []).append(listener)
+        return listener
+
+    def unlisten(self, listener: SimTcpListener, binding: Binding) -> None:
+        self._ports.release(binding)
+        sharing = self._listeners[binding.local]
+        sharing.remove(listener)
+        if not sharing:
+            del self._listeners[binding.local]
+
+    async def dial(self, local: Endpoint, remote: Endpoint, reuse_port: bool) -> SimTcpConnection:
+        """connect(2) after bind(2). A dial that fails or is cancelled gives its port back."""
+        binding = self._ports.bind(local, reuse_port)
+        local = binding.local
+        if (local, remote) in self._connections:
+            self._ports.release(binding)
+            raise SocketError(errno.EADDRNOTAVAIL, f"there is already a connection {local} to {remote}")
+        tcb = Tcb.active_open(local, remote, self.loop.now_ns, self._rng)
+        connection = SimTcpConnection(self, tcb, binding, None)
+        self._connections[local, remote] = connection
+        try:
+            connection.pump()
+            await connection.opened()
+        except BaseException:
+            connection.reset()
+            raise
+        return connection
+
+    def gone(self, connection: SimTcpConnection, binding: Binding | None) -> None:
+        del self._connections[connection.local, connection.remote]
+        if binding is not None:
+            self._ports.release(binding)
+
+    def receive(self, segment: Packet) -> None:
+        connection = self._connections.get((segment.destination, segment.source))
+        listener = self._listener_for(segment)
+        if connection is not None and listener is not None and connection.tcb.may_be_replaced_by(segment):
+            connection.reset()
+            connection = None
+        if connection is not None:
+            self._note(segment, Verdict.DELIVERED)
+            connection.arrives(segment)
+        elif listener is None:
+            self._refuse(segment)
+        elif listener.full:
+            self._note(segment, Verdict.DROPPED, "the listener's queue is full")
+        else:
+            self._open(segment, listener)
+
+    def _listener_for(self, segment: Packet) -> SimTcpListener | None:
+        """Who gets this SYN; None if it is no SYN, or nobody listens."""
+        if not opens(segment):
+            return None
+        to = segment.destination
+        sharing = self._listeners.get(to) or self._listeners.get(Endpoint(WILDCARD, to.port))
+        return pick(sharing, segment) if sharing else None
+
+    def _open(self, syn: Packet, listener: SimTcpListener) -> None:
+        self._note(syn, Verdict.DELIVERED)
+        tcb = Tcb.passive_open(syn, self.loop.now_ns, self._rng)
+        connection = SimTcpConnection(self, tcb, None, listener)
+        listener.handshake_began(connection)
+        self._connections[tcb.local, tcb.remote] = connection
+        connection.pump()
+
+    def _refuse(self, segment: Packet) -> None:
+        answer = reset_for(segment)
+        nobody = f"no TCP socket for {segment.source} on port {segment.destination.port}"
+        self._note(segment, Verdict.DROPPED, nobody if answer is None else f"{nobody}: answered with RST")
+        if answer is not None:
+            self.transmit(answer)
+
+    def _note(self, segment: Packet, verdict: Verdict, reason: str = "") -> None:
+        if self._tap.on:
+            self._tap.seen(segment, verdict, reason)
