@@ -26,6 +26,8 @@ from natlab.errors import DecodeError
 from natlab.wire.peer_id import PeerId
 
 MAX_ADDRESS_BYTES = 1024  # a relayed QUIC address with two peer IDs takes about 110
+# What the library raises on bytes that are no multiaddr; TypeError and OverflowError come from its varints.
+_LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OverflowError, multiaddr.exceptions.Error)
 _P2P, _CIRCUIT = 421, 290  # multicodec table
 _PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
 
@@ -40,7 +42,7 @@ def parse(text: str) -> Multiaddr:
         if not text.startswith("/"):
             raise ValueError("an address begins with /, e.g. /ip4/11.0.0.1/tcp/4001")
         return _checked(Multiaddr(text))
-    except (ValueError, multiaddr.exceptions.Error, DecodeError) as error:
+    except (*_LIBRARY_ERRORS, DecodeError) as error:
         raise ValueError(f"not a multiaddr: {text[:MAX_ADDRESS_BYTES]!r} ({error})") from error
 
 
@@ -54,7 +56,7 @@ def decode(data: bytes) -> Multiaddr:
         raise DecodeError(f"multiaddr of {len(data)} bytes")
     try:
         return _checked(Multiaddr(data))
-    except (ValueError, LookupError, multiaddr.exceptions.Error) as error:
+    except _LIBRARY_ERRORS as error:
         raise DecodeError(f"not a multiaddr: {data[:64].hex()}") from error
 
 
