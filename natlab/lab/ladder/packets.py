@@ -1,0 +1,83 @@
+"""An arrow for each packet, from the places it was seen at.
+
+`PacketSeen` events of one flight number are one packet: its sender, the NAT boxes that rewrote it, and where it ended.
+A segment sent again with the same end (a SYN that keeps being dropped, say) is told on the first arrow; one that fares
+differently gets an arrow of its own, because that difference is often the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from natlab.events import Event, PacketSeen, Verdict
+from natlab.lab.ladder.steps import Step, StepKind, Stop
+from natlab.packet import Flag, IPProtocol, Packet
+
+
+def packet_steps(events: Iterable[Event]) -> list[Step]:
+    """One step for each packet that the events show, repetitions folded, in the order first sent."""
+    folded: dict[tuple[object, ...], Step] = {}
+    for hops in _flights(events):
+        step = _step(hops)
+        key = (_identity(hops[0].packet), step.places, step.end)
+        if key in folded:
+            step = replace(folded[key], again=(*folded[key].again, step.time))
+        folded[key] = step
+    return list(folded.values())
+
+
+def _flights(events: Iterable[Event]) -> Iterator[list[PacketSeen]]:
+    """The events of each packet, in order."""
+    flights: dict[int, list[PacketSeen]] = {}
+    for event in events:
+        if isinstance(event, PacketSeen):
+            flights.setdefault(event.packet.flight, []).append(event)
+    yield from flights.values()
+
+
+def _step(hops: list[PacketSeen]) -> Step:
+    packet, last = hops[0].packet, hops[-1]
+    stopped = last.verdict in (Verdict.DROPPED, Verdict.LOST)
+    return Step(
+        kind=StepKind.PACKET,
+        topic=topic_of(packet),
+        label=_label(packet),
+        detail=f"to {packet.destination}",
+        stops=tuple(Stop(hop.time, hop.place, _rewriting(hop)) for hop in hops),
+        end=": ".join(filter(None, (last.verdict.value, last.reason))) if stopped else "",
+    )
+
+
+def topic_of(packet: Packet) -> str:
+    """The word of `SHOWABLE` for a packet."""
+    if packet.protocol == IPProtocol.UDP:
+        return "udp"
+    if packet.flags & (Flag.SYN | Flag.RST):
+        return "handshake"
+    if packet.flags & Flag.FIN:
+        return "closing"
+    return "data" if packet.payload else "ack"
+
+
+def _label(packet: Packet) -> str:
+    if packet.protocol == IPProtocol.UDP:
+        return f"UDP {len(packet.payload)} B"
+    names = packet.flag_names.replace(" PSH", "").replace("PSH ", "")
+    return f"{names} {len(packet.payload)} B" if packet.payload else names
+
+
+def _rewriting(hop: PacketSeen) -> str:
+    """What a NAT box changed: `from` the external endpoint going out, `to` the internal one coming in."""
+    if hop.before is None:
+        return ""
+    source = f"from {hop.packet.source}" if hop.packet.source != hop.before.source else ""
+    target = f"to {hop.packet.destination}" if hop.packet.destination != hop.before.destination else ""
+    return f"{source} {target}".strip()
+
+
+def _identity(packet: Packet) -> tuple[object, ...]:
+    """What a retransmission shares with the first transmission. Datagrams have no such thing."""
+    if packet.protocol == IPProtocol.UDP:
+        return (packet.flight,)
+    return (packet.source, packet.destination, packet.flags, packet.seq, len(packet.payload))

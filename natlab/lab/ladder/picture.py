@@ -1,0 +1,72 @@
+"""A laid-out ladder as SVG.
+
+solid arrow      a packet, in the colour of the host that sent it
+dashed arrow     a message of a protocol, on a connection that stands already
+cross            the packet ended here; the rule that ended it beside it
+dot              something a node did
+grey band        a NAT box; where a packet crosses it, what its header says from there on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from natlab.lab import svg
+from natlab.lab.ladder.layout import AXIS, HEADER, Drawn, Layout, Pause
+from natlab.lab.ladder.steps import StepKind
+from natlab.lab.palette import FAINT, INK, MUTED, PAPER, colour
+from natlab.lab.topology import Kind, Place
+
+
+def picture(layout: Layout, places: Sequence[Place], title: str, description: str, footer: str) -> str:
+    """The whole SVG document."""
+    bottom = layout.height
+    shapes = [shape for place in places for shape in _column(place, layout.columns[place.name], bottom)]
+    shapes += [shape for pause in layout.pauses for shape in _pause(pause, layout.width)]
+    shapes += [svg.text((AXIS - 10, y + 4), f"{time:.3f}", MUTED, "end") for y, time in layout.times.items()]
+    shapes.append(svg.text((AXIS - 10, HEADER / 2 + 4), "time, s", MUTED, "end"))
+    kinds = {place.name: place.kind for place in places}
+    shapes += [shape for drawn in layout.drawn for shape in _lines(drawn, kinds)]
+    shapes += [shape for drawn in layout.drawn for shape in _words(drawn)]
+    shapes.append(svg.text((AXIS, bottom + 14), footer, MUTED))
+    return svg.document(layout.width, bottom + 26, title, description, shapes)
+
+
+def _column(place: Place, x: float, bottom: float) -> list[str]:
+    """The name at the top and the line below it."""
+    nat = place.kind == Kind.NAT
+    stroke = MUTED if nat else colour(place.name)
+    below = f"NAT {place.ip}" if nat else place.ip
+    return [
+        svg.line([(x, HEADER), (x, bottom)], FAINT if nat else stroke, 9.0 if nat else 1.5),
+        svg.box(x - 58, 6, 116, HEADER - 12, PAPER, stroke, "4 3" if nat else ""),
+        svg.text((x, 26), place.name, INK, "middle", bold=True),
+        svg.text((x, 40), below, MUTED, "middle"),
+    ]
+
+
+def _pause(pause: Pause, width: float) -> list[str]:
+    """A dotted line across, where time was cut."""
+    return [
+        svg.line([(AXIS, pause.y), (width - 8, pause.y)], FAINT, 1.0, "2 5"),
+        svg.text((width - 8, pause.y - 3), f"{pause.seconds:.2f} s later", MUTED, "end"),
+    ]
+
+
+def _lines(drawn: Drawn, kinds: dict[str, Kind]) -> list[str]:
+    step, points = drawn.step, drawn.points
+    first = step.stops[0].place
+    stroke = MUTED if kinds[first] == Kind.NAT else colour(first)
+    if step.kind == StepKind.NOTE or len(points) == 1:
+        return [svg.dot(points[0], stroke, 4.0), *([svg.cross(points[0], INK)] if step.end else [])]
+    message = step.kind == StepKind.MESSAGE
+    shapes = [svg.line(points, stroke, 2.6 if message else 1.7, "9 4" if message else "")]
+    shapes += [svg.dot(point, stroke, 2.6) for point in points[1:-1]]
+    tail, tip = points[-2], points[-1]
+    shapes.append(svg.cross(tip, INK) if step.end else svg.arrow_head(tail, tip, stroke, 10.0))
+    return shapes
+
+
+def _words(drawn: Drawn) -> list[str]:
+    bold = drawn.step.kind == StepKind.MESSAGE
+    return [svg.text(label.at, label.words, INK, label.anchor, bold) for label in drawn.labels]

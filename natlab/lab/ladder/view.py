@@ -1,0 +1,102 @@
+"""From a journal to the ladder a notebook shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from natlab.errors import LabError
+from natlab.events import Event
+from natlab.lab.figure import Figure
+from natlab.lab.ladder.dialogue import message_steps, note_steps
+from natlab.lab.ladder.layout import lay_out
+from natlab.lab.ladder.packets import packet_steps
+from natlab.lab.ladder.picture import picture
+from natlab.lab.ladder.plain import plain, sentence
+from natlab.lab.ladder.steps import SHOWABLE, SHOWN, Step
+from natlab.lab.topology import Topology
+from natlab.lab.views.frame import Names
+
+MOST_STEPS = 150  # more than that nobody reads; the ladder says how many it left out
+
+
+def ladder(
+    events: Iterable[Event],
+    topology: Topology,
+    names: Names,
+    hosts: Sequence[str],
+    *,
+    since: float = 0.0,
+    until: float = math.inf,
+    show: Collection[str] = SHOWN,
+) -> Figure:
+    """The packet ladder of some hosts and the NAT boxes in front of them.
+
+    Args:
+        hosts: who gets a line, left to right; NAT boxes are added by themselves.
+        since, until: seconds since the lab began; what begins outside is left out.
+        show: words of `SHOWABLE`.
+
+    Raises:
+        LabError: no such host, or no such thing to show.
+    """
+    _check(topology, hosts, show)
+    events = list(events)
+    places = topology.in_line(hosts)
+    found = [step for step in _all_steps(events, names) if since <= step.time <= until]
+    visible = [cut for step in found if (cut := _within(step, places))]
+    chosen = [step for step in visible if step.topic in show or ("drop" in show and step.end)]
+    kept = chosen[:MOST_STEPS]
+    title = f"Packet ladder of {', '.join(places)}" + (f", {kept[0].time:.3f} s to {_end(kept):.3f} s" if kept else "")
+    footer = _footer(visible, len(visible) - len(kept), len(chosen) - len(kept))
+    description = " ".join([*(f"{sentence(step)}." for step in kept), footer]) if kept else "Nothing happened."
+    art = picture(lay_out(kept, places), [topology[place] for place in places], title, description, footer)
+    return Figure(title, _gist(kept), art, "\n".join([plain(kept, places), footer]).rstrip())
+
+
+def _check(topology: Topology, hosts: Sequence[str], show: Collection[str]) -> None:
+    for host in hosts:
+        if host not in topology:
+            raise LabError(f"there is no {host!r} in this lab (there are: {', '.join(p.name for p in topology)})")
+    if not hosts:
+        raise LabError("a ladder needs a host: make one with lab.node(name)")
+    for word in show:
+        if word not in SHOWABLE:
+            raise LabError(f"a ladder cannot show {word!r} (it can show: {', '.join(SHOWABLE)})")
+
+
+def _all_steps(events: list[Event], names: Names) -> list[Step]:
+    """Everything there is, in the order it began; at equal times notes first, since they say why."""
+    return sorted(
+        [*note_steps(events, names), *message_steps(events, names), *packet_steps(events)], key=lambda step: step.time
+    )
+
+
+def _within(step: Step, places: Sequence[str]) -> Step | None:
+    """The step without stops that have no line here; None if it begins or ends at one of those."""
+    if step.places[0] not in places or step.places[-1] not in places:
+        return None
+    return replace(step, stops=tuple(stop for stop in step.stops if stop.place in places))
+
+
+def _end(steps: Sequence[Step]) -> float:
+    return max(stop.time for step in steps for stop in step.stops)
+
+
+def _footer(visible: Sequence[Step], hidden: int, cut: int) -> str:
+    """What the ladder does not show."""
+    if not hidden:
+        return ""
+    more = f"; the last {cut} are cut: choose since= and until=" if cut else ""
+    return f"{hidden} of {len(visible)} steps are not drawn (show= chooses){more}"
+
+
+def _gist(steps: Sequence[Step]) -> str:
+    """Alt text: what a listener should know without the details."""
+    if not steps:
+        return "Nothing happened."
+    stopped = [step for step in steps if step.end]
+    packets = sum(len(step.stops) > 1 for step in steps)
+    lost = f" {len(stopped)} of the packets did not arrive." if stopped else " All of them arrived."
+    return f"{packets} arrows between {steps[0].time:.3f} and {_end(steps):.3f} seconds.{lost}"
