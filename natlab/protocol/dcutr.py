@@ -58,7 +58,7 @@ ATTEMPTS = 3
 MAX_MESSAGE = 4096
 """Bytes: "SHOULD refuse encoded RPC messages larger than 4 KiB" ("RPC messages")."""
 MAX_ADDRESSES = 20
-"""Addresses sent in a CONNECT, and taken from one. Source: rust-libp2p `protocols/dcutr` (the spec names no number)."""
+"""Addresses sent in a CONNECT, taken from one, or dialled for the reversal. Source: rust-libp2p `protocols/dcutr` (the spec names no number)."""
 STREAM_TIMEOUT = 60.0
 """Seconds for the messages of one attempt. Source: go-libp2p `p2p/protocol/holepunch/svc.go`."""
 DIAL_TIMEOUT = 10.0
@@ -156,8 +156,8 @@ async def initiate(
         ClosedError, NegotiationError: A refuses `/libp2p/dcutr`, or the stream ended early.
     """
     failures: list[tuple[str, Exception]] = []
-    if any(_is_punchable(peer_address) for peer_address in peer_addresses):
-        direct = [peer_address for peer_address in peer_addresses if not address.is_relayed(peer_address)]
+    if any(_is_punchable(known) for known in peer_addresses):
+        direct = [known for known in peer_addresses if not address.is_relayed(known)][:MAX_ADDRESSES]
         try:
             return await _dial_noted(dial, direct, Role.CLIENT, 0, 0.0, note)
         except NatlabError as error:

@@ -20,6 +20,7 @@ Left to the node: `Reservations.release` when a peer's last connection closes.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ async def serve_hop(
         table.open_circuit(client.peer, target, now())
     try:
         limit = table.limits.circuit
-        async with _answered(stream, STOP_TIMEOUT + HOP_TIMEOUT, "connecting a circuit"):
+        async with _answered(stream, HOP_TIMEOUT, "connecting a circuit"):
             stop = await _reach(target, client.peer, limit, open_stop)
             await _confirm(stream, stop, limit)
         return await splice(stream, stop, limit)
@@ -150,21 +151,23 @@ async def splice(left: Stream, right: Stream, limit: Limit) -> CircuitEnd:
 
 async def _relay(source: Stream, sink: Stream, data: int) -> CircuitEnd:
     """One direction. Ending it early resets both streams, which ends the other direction too."""
-    left = data
+    allowance = data or sys.maxsize
     try:
-        while chunk := await source.read(BUFFER if not data else min(BUFFER, left) or 1):
-            if data and not left:
-                source.reset()
-                sink.reset()
-                return CircuitEnd.DATA_LIMIT
+        while chunk := await source.read(min(BUFFER, allowance) or 1):
+            if not allowance:
+                return _break_off(source, sink, CircuitEnd.DATA_LIMIT)
             await sink.write(chunk)
-            left -= len(chunk)
+            allowance -= len(chunk)
         await sink.close_write()
     except ClosedError:
-        source.reset()
-        sink.reset()
-        return CircuitEnd.RESET
+        return _break_off(source, sink, CircuitEnd.RESET)
     return CircuitEnd.CLOSED
+
+
+def _break_off(source: Stream, sink: Stream, end: CircuitEnd) -> CircuitEnd:
+    source.reset()
+    sink.reset()
+    return end
 
 
 @asynccontextmanager
@@ -211,12 +214,12 @@ async def _reach(
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
             stop = await open_stop(target)
-        async with dialogue(stop, STOP_TIMEOUT, "stop"):
-            peer = circuit_pb2.Peer(id=bytes(source))
-            await write_message(stop, StopMessage(type=StopMessage.CONNECT, peer=peer, limit=_limit_message(limit)))
-            answer = await read_message(stop, StopMessage, MAX_MESSAGE)
-            if answer.type != StopMessage.STATUS or int(answer.status) != Status.OK:
-                raise RefusedError(f"the target answered {status_name(answer.status)}", int(answer.status))
+            async with dialogue(stop, STOP_TIMEOUT, "stop"):
+                peer = circuit_pb2.Peer(id=bytes(source))
+                await write_message(stop, StopMessage(type=StopMessage.CONNECT, peer=peer, limit=_limit_message(limit)))
+                answer = await read_message(stop, StopMessage, MAX_MESSAGE)
+                if answer.type != StopMessage.STATUS or int(answer.status) != Status.OK:
+                    raise RefusedError(f"the target answered {status_name(answer.status)}", int(answer.status))
     except (NatlabError, TimeoutError) as error:
         raise RefusedError(f"{target} cannot be reached: {error}", Status.CONNECTION_FAILED) from error
     return stop

@@ -81,7 +81,7 @@ def test_the_end_within_a_ping_is_an_error(run, pair):
         await ours.close_write()
         await answer_pings(theirs)
 
-    with pytest.raises(ClosedError, match="30 of 31|31 of 32|after 0 of 1"):
+    with pytest.raises(ClosedError, match="0 of 1 bytes"):
         run(main)
 
 
