@@ -58,7 +58,8 @@ ATTEMPTS = 3
 MAX_MESSAGE = 4096
 """Bytes: "SHOULD refuse encoded RPC messages larger than 4 KiB" ("RPC messages")."""
 MAX_ADDRESSES = 20
-"""Addresses sent in a CONNECT, taken from one, or dialled for the reversal. Source: rust-libp2p `protocols/dcutr` (the spec names no number)."""
+"""Addresses sent in a CONNECT, taken from one, or dialled for the reversal. The spec names no number.
+Source: rust-libp2p `protocols/dcutr`."""
 STREAM_TIMEOUT = 60.0
 """Seconds for the messages of one attempt. Source: go-libp2p `p2p/protocol/holepunch/svc.go`."""
 DIAL_TIMEOUT = 10.0
