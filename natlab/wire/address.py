@@ -41,7 +41,7 @@ def parse(text: str) -> Multiaddr:
     try:
         if not text.startswith("/"):
             raise ValueError("an address begins with /, e.g. /ip4/11.0.0.1/tcp/4001")
-        return _checked(Multiaddr(text))
+        return decode(bytes(Multiaddr(text)))
     except (*_LIBRARY_ERRORS, DecodeError) as error:
         raise ValueError(f"not a multiaddr: {text[:MAX_ADDRESS_BYTES]!r} ({error})") from error
 
@@ -55,9 +55,15 @@ def decode(data: bytes) -> Multiaddr:
     if not 0 < len(data) <= MAX_ADDRESS_BYTES:
         raise DecodeError(f"multiaddr of {len(data)} bytes")
     try:
-        return _checked(Multiaddr(data))
+        address = Multiaddr(data)
+        for name, value in _parts(address):  # the library reads values only when asked for them
+            if name == _PEER:
+                PeerId.parse(value)
+        if Multiaddr(str(address)) != address:
+            raise ValueError("not in canonical form")
     except _LIBRARY_ERRORS as error:
         raise DecodeError(f"not a multiaddr: {data[:64].hex()}") from error
+    return address
 
 
 def decode_known(encoded: Iterable[bytes]) -> tuple[Multiaddr, ...]:
@@ -178,13 +184,3 @@ _PRIVATE_NAMES = (".localhost", ".local", ".test", ".invalid", ".home.arpa", ".i
 def _parts(address: Multiaddr) -> list[tuple[str, str]]:
     """The components as (protocol name, value as text); "" for a protocol without value."""
     return [(protocol.name, value or "") for protocol, value in address.items()]
-
-
-def _checked(address: Multiaddr) -> Multiaddr:
-    """The library parses values when asked for them; ask once, here, so that nothing fails later."""
-    for name, value in _parts(address):
-        if name == _PEER:
-            PeerId.parse(value)
-    if Multiaddr(str(address)) != address:
-        raise ValueError("not in canonical form")
-    return address
