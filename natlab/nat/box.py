@@ -125,10 +125,10 @@ class NatBox:
 
     def expire(self, now_ns: int) -> None:
         """Ends all whose time is over. Never needed for correctness: it saves memory and completes the journal."""
-        for session in [session for session in self._outward.values() if session.expires <= now_ns]:
-            self._forget(session)
         for mapping in [mapping for mapping in self._mappings.values() if mapping.expires <= now_ns]:
             self._end(mapping)
+        for session in [session for session in self._outward.values() if session.expires <= now_ns]:
+            self._forget(session)
 
     # An outbound packet that belongs to no session
 
