@@ -1,0 +1,79 @@
+"""What routers do with packets; what NAT boxes decide is tested in tests/nat."""
+
+import asyncio
+
+import pytest
+
+from natlab.endpoint import Endpoint
+from natlab.errors import SocketError
+from natlab.events import Verdict
+from natlab.nat import NatConfig
+
+
+def send(world, host, to, port=5000):
+    async def main():
+        socket = await host.bind_udp(Endpoint("0.0.0.0", port))
+        socket.send(b"hello", to)
+        await asyncio.sleep(1)
+        socket.close()
+
+    world.run(main())
+
+
+def test_the_core_drops_what_it_has_no_route_for(world):
+    send(world, world.host("alice"), Endpoint("192.168.1.2", 9))
+    [event] = world.packets("internet")
+    assert event.verdict is Verdict.DROPPED and event.reason == "no route to 192.168.1.2"
+
+
+def test_a_packet_keeps_its_number_from_hop_to_hop(world):
+    alice = world.host("alice", behind=world.nat("home", NatConfig()))
+    bob = world.host("bob")
+    send(world, alice, Endpoint(bob.ip, 9))
+    hops = world.packets()
+    assert [(event.place, event.verdict) for event in hops] == [
+        ("alice", Verdict.SENT),
+        ("home", Verdict.TRANSLATED),
+        ("bob", Verdict.DROPPED),
+    ]
+    assert len({event.packet.flight for event in hops}) == 1 and hops[0].packet.flight > 0
+    assert hops[1].before.source == Endpoint("192.168.1.2", 5000)
+    assert hops[1].packet.source == Endpoint("11.0.0.1", 5000)
+    assert hops[2].reason == "no UDP socket on port 9"
+
+
+def test_what_the_nat_does_not_let_in_is_dropped_with_its_reason(world):
+    home = world.nat("home", NatConfig())
+    world.host("alice", behind=home)
+    send(world, world.host("bob"), Endpoint(home.external_ip, 4001))
+    [event] = world.packets("home")
+    assert event.verdict is Verdict.DROPPED and event.reason
+
+
+def test_an_rst_of_the_nat_box_travels_back_with_a_number_of_its_own(world):
+    home = world.nat("home", NatConfig(unsolicited_syn="rst"))
+    bob = world.host("bob")
+    with pytest.raises(SocketError, match="ECONNREFUSED"):
+        world.run(bob.dial_tcp(Endpoint(home.external_ip, 4001)))
+    dropped, answer = world.packets("home")
+    assert (dropped.verdict, answer.verdict, answer.packet.flag_names) == (Verdict.DROPPED, Verdict.SENT, "RST ACK")
+    assert answer.packet.flight not in (0, dropped.packet.flight)
+    assert world.loop.time() == pytest.approx(0.039)
+
+
+def test_nat_behind_nat(world):
+    carrier = world.nat("carrier", NatConfig())
+    home = world.nat("home", NatConfig(), behind=carrier)
+    alice, bob = world.host("alice", behind=home), world.host("bob")
+
+    async def main():
+        server = await bob.bind_udp(Endpoint("0.0.0.0", 9))
+        client = await alice.bind_udp(Endpoint("0.0.0.0", 5000))
+        client.send(b"ping", Endpoint(bob.ip, 9))
+        data, source = await server.receive()
+        server.send(data, source)
+        return source, await client.receive()
+
+    source, answer = world.run(main())
+    assert source.ip == carrier.external_ip and home.external_ip.startswith("192.168.1.")
+    assert answer == (b"ping", Endpoint(bob.ip, 9))
