@@ -1,0 +1,45 @@
+"""The configuration of a NAT box refuses what makes no sense, and says what would."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from natlab.nat import Behaviour, NatConfig, PortAllocation, UnsolicitedSyn
+
+
+def test_the_defaults_are_what_the_rfcs_ask_for() -> None:
+    config = NatConfig()
+    assert config.mapping is Behaviour.ENDPOINT_INDEPENDENT  # RFC 4787 REQ-1
+    assert config.filtering is Behaviour.ADDRESS_DEPENDENT  # RFC 4787 REQ-8
+    assert config.udp_timeout >= 300 and config.udp_unanswered_timeout >= 120  # RFC 4787 REQ-5
+    assert config.tcp_established_timeout >= 7440 and config.tcp_transitory_timeout >= 240  # RFC 5382 REQ-5
+    assert config.unsolicited_syn is UnsolicitedSyn.DROP  # RFC 5382 REQ-4
+
+
+def test_plain_text_becomes_the_choice() -> None:
+    config = NatConfig(mapping="address-dependent", port_allocation="random")  # type: ignore[arg-type]
+    assert config.mapping is Behaviour.ADDRESS_DEPENDENT
+    assert config.port_allocation is PortAllocation.RANDOM
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"filtering": "adress-dependent"}, "did you mean address-dependent?"),
+        ({"mapping": "symmetric"}, "mapping is one of endpoint-independent, address-dependent"),
+        ({"port_allocation": "preserve"}, "did you mean preserving?"),
+        ({"unsolicited_syn": None}, "unsolicited_syn is one of drop, rst, not None"),
+        ({"udp_timeout": 0}, "udp_timeout is a number of seconds greater than 0, not 0"),
+        ({"udp_unanswered_timeout": -1.0}, "greater than 0, not -1.0"),
+        ({"tcp_established_timeout": math.inf}, "not inf"),
+        ({"tcp_transitory_timeout": math.nan}, "not nan"),
+        ({"udp_timeout": "300"}, "not '300'"),
+        ({"udp_timeout": True}, "not True"),
+    ],
+)
+def test_nonsense_is_refused(axes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        NatConfig(**axes)  # type: ignore[arg-type]
+    assert message in str(caught.value)
