@@ -152,6 +152,7 @@ class SendSide:
         self._base += octets
         self.snd_una = ack
         self.snd_nxt = max(self.snd_nxt, ack)
+        self.rto.progress()
         self._timeouts = 0
         self.deadline = None  # RFC 6298 (5.3): the timer starts anew, or stops
 

@@ -52,7 +52,7 @@ class TcpSettings:
     keepalive: Keepalive | None = None
 
     def __post_init__(self) -> None:
-        if self.mss < 1 or self.send_buffer < 1:
-            raise ValueError("mss and send_buffer are at least one byte")
+        if self.mss < 1 or self.send_buffer < 1 or self.data_retries < 1:
+            raise ValueError("mss, send_buffer and data_retries are at least 1")
         if not 1 <= self.receive_buffer <= 65535:
             raise ValueError("receive_buffer is 1 to 65535 bytes: windows are not scaled")
