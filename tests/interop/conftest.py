@@ -2,8 +2,8 @@
 
 Each program under `peers/` takes commands on stdin and answers in JSON on stdout (`peers/go/main.go` lists them), so
 one class drives all three. What they need is built or installed once, into the environment's own directory, and kept
-under the digest of its sources. They and our own nodes then live in a network namespace that has only its loopback: nothing
-that a peer advertises, discovers or bootstraps from can be dialled outside.
+under the digest of its sources. They and our own nodes then live in a network namespace that has only its loopback:
+nothing that a peer advertises, discovers or bootstraps from can be dialled outside.
 
 Loopback carries public addresses of the 11.0.0.0/8 kind as well, each in another first octet, because relays list only
 public addresses in a reservation.

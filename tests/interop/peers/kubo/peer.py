@@ -70,11 +70,13 @@ def main() -> None:
     parser.add_argument("--relay", action="store_true")
     options = parser.parse_args()
 
+    library = options.library.resolve()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # the library prints on stdout what belongs on stderr
 
     with tempfile.TemporaryDirectory(prefix="natlab-kubo-") as directory:
-        kubo = Kubo(options.library, Path(directory) / "repository")
+        os.chdir(directory)  # the library writes its log into the working directory
+        kubo = Kubo(library, Path(directory) / "repository")
         kubo.must("CreateRepo")
         configure(kubo.repository, options.listen, options.relay)
         kubo.must("RunNode")
