@@ -15,6 +15,7 @@ from natlab.nat.filtering import filter_key
 from natlab.packet import Flag, IPProtocol, Packet
 
 SYN = int(Flag.SYN)
+SECOND = 1_000_000_000
 BOX = "11.0.0.1"
 HOSTS = [Endpoint(f"192.168.1.{n}", port) for n in (2, 3) for port in (4001, 4002)]
 REMOTES = [Endpoint(f"1{n}.0.0.1", port) for n in (2, 3) for port in (9000, 9001)]
@@ -69,8 +70,7 @@ class Passed:
     outbound: bool
 
 
-def play(config: NatConfig, protocol: IPProtocol, script: list[Move], journal: Journal) -> list[Passed]:
-    box = NatBox("box", config, BOX, random.Random(1), journal)
+def play(box: NatBox, protocol: IPProtocol, script: list[Move]) -> list[Passed]:
     passed: list[Passed] = []
     seen: list[Endpoint] = []
     now = 0
@@ -79,13 +79,16 @@ def play(config: NatConfig, protocol: IPProtocol, script: list[Move], journal: J
         external = seen[move.target % len(seen)] if seen else Endpoint(BOX, 4001)
         ends = (move.host, move.remote) if move.outbound else (move.remote, external)
         before = Packet(protocol, *ends, flags=move.flags)
-        after = (box.outbound if move.outbound else box.inbound)(before, now * 1_000_000_000)
+        after = (box.outbound if move.outbound else box.inbound)(before, now * SECOND)
         if isinstance(after, Packet):
             passed.append(Passed(now, before, after, move.outbound))
             if move.outbound:
                 seen.append(after.source)
-    box.expire(10**18)
     return passed
+
+
+def make_box(config: NatConfig, journal: Journal) -> NatBox:
+    return NatBox("box", config, BOX, random.Random(1), journal)
 
 
 def owners(journal: Journal) -> list[tuple[str, Endpoint, Endpoint, float, float]]:
@@ -99,7 +102,9 @@ def test_no_two_internal_endpoints_hold_one_external_endpoint_at_a_time(
     config: NatConfig, protocol: IPProtocol, script: list[Move]
 ) -> None:
     journal = Journal()
-    play(config, protocol, script, journal)
+    box = make_box(config, journal)
+    play(box, protocol, script)
+    box.expire(10**6 * SECOND)
     lives = owners(journal)
     for i, (protocol_a, external_a, internal_a, _, ended_a) in enumerate(lives):
         for protocol_b, external_b, internal_b, made_b, _ in lives[i + 1 :]:  # b was made later
@@ -110,7 +115,7 @@ def test_no_two_internal_endpoints_hold_one_external_endpoint_at_a_time(
 @settings(max_examples=300, deadline=None)
 @given(configs, moves)
 def test_nothing_passes_that_filtering_refuses_or_that_is_over(config: NatConfig, script: list[Move]) -> None:
-    passed = play(config, IPProtocol.UDP, script, Journal(()))
+    passed = play(make_box(config, Journal(())), IPProtocol.UDP, script)
     for i, packet in enumerate(passed):
         if packet.outbound:
             continue
@@ -132,11 +137,9 @@ def test_nothing_passes_that_filtering_refuses_or_that_is_over(config: NatConfig
 def test_translation_inverts(
     config: NatConfig, protocol: IPProtocol, script: list[Move], host: Endpoint, remote: Endpoint
 ) -> None:
-    box = NatBox("box", config, BOX, random.Random(1), Journal(()))
-    now = 0
-    for move in script:
-        now += move.wait * 1_000_000_000
-        box.outbound(Packet(protocol, move.host, move.remote, flags=SYN), now)
+    box = make_box(config, Journal(()))
+    play(box, protocol, script)
+    now = sum(move.wait for move in script) * SECOND
     out = box.outbound(Packet(protocol, host, remote, flags=SYN), now)
     assert isinstance(out, Packet)
     back = box.inbound(Packet(protocol, out.destination, out.source), now)
@@ -150,5 +153,5 @@ def test_the_same_seed_gives_the_same_packets_and_the_same_journal(
     config: NatConfig, protocol: IPProtocol, script: list[Move]
 ) -> None:
     first, second = Journal(), Journal()
-    assert play(config, protocol, script, first) == play(config, protocol, script, second)
+    assert play(make_box(config, first), protocol, script) == play(make_box(config, second), protocol, script)
     assert first.events == second.events
