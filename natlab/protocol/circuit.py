@@ -215,7 +215,7 @@ async def _read_stop_connect(stream: Stream) -> StopMessage:
 async def _read_ok(stream: Stream, what: str) -> HopMessage:
     """The relay's answer, if it is yes."""
     answer = await read_message(stream, HopMessage, MAX_MESSAGE)
-    if not answer.HasField("type") or answer.type != HopMessage.STATUS:
+    if answer.type != HopMessage.STATUS:
         raise ProtocolError(f"hop: type {answer.type} where STATUS was due")
     if int(answer.status) != Status.OK:
         raise RefusedError(f"the relay refused {what}: {status_name(answer.status)}", int(answer.status))

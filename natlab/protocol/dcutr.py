@@ -260,7 +260,7 @@ async def _receive(stream: Stream, due: HolePunch.Type, note: Note) -> tuple[Mul
     behind one NAT meet on them.
     """
     message = await read_message(stream, HolePunch, MAX_MESSAGE)
-    if not message.HasField("type") or message.type != due:
+    if message.type != due:
         raise ProtocolError(f"DCUtR: type {message.type} where {HolePunch.Type.Name(due)} was due")
     note(MessageNoted(HolePunch.Type.Name(due), sent=False))
     known = address.decode_known(message.ObsAddrs[:MAX_ADDRESSES])

@@ -95,7 +95,7 @@ def parse(kind: type[M], data: bytes) -> M:
     """
     try:
         return kind.FromString(data)
-    except (ProtobufError, UnicodeDecodeError) as error:
+    except ProtobufError as error:
         raise DecodeError(f"not a {kind.__name__}: {error}") from error
 
 

@@ -113,6 +113,7 @@ class TestReserve:
     def test_ok_without_a_reservation(self, talk, reserving):
         result, _, _ = talk(reserving, OK)
         assert isinstance(result, ProtocolError)
+        assert "no reservation" in str(result)
 
 
 class TestConnect:

@@ -18,6 +18,7 @@ from natlab.protocol.dcutr import (
     initiate,
     respond,
 )
+from natlab.protocol.framing import read_message
 from natlab.wire import address, varint
 from natlab.wire.proto.dcutr_pb2 import HolePunch
 
@@ -218,9 +219,19 @@ class TestAttempts:
 class TestAddresses:
     def test_connect_carries_public_direct_addresses_only_and_twenty_at_most(self, run, pair):
         many = [address.parse(f"/ip4/11.0.0.{number}/tcp/4001") for number in range(30)]
-        punch = Punch(pair, always, own_addresses=lambda: [CIRCUIT, PRIVATE, *many])
+
+        async def main():
+            ours, theirs = pair()
+            await theirs.write(frame_of(CONNECT) + frame_of(SYNC))
+            await respond(ours, echo, own_addresses=[CIRCUIT, PRIVATE, *many], note=ignore)
+            return await read_message(theirs, HolePunch, 4096)
+
+        assert run(main) == HolePunch(type=HolePunch.CONNECT, ObsAddrs=[sent.to_bytes() for sent in many[:20]])
+
+    def test_the_reversal_dials_twenty_addresses_at_most(self, run, pair):
+        punch = Punch(pair, always, peer_addresses=[A] * 30)
         run(punch.run)
-        assert punch.dials[0] == ("A", 0.3, many[:20], Role.CLIENT)
+        assert punch.dials == [("B", 0.0, [A] * 20, Role.CLIENT)]
 
     def test_without_a_public_address_of_our_own_there_is_nothing_to_start(self, run, pair):
         punch = Punch(pair, own_addresses=lambda: [PRIVATE, CIRCUIT])

@@ -73,6 +73,19 @@ def test_an_oversize_message_is_refused_before_a_byte_of_it_is_read(run, pair):
     assert run(main) == b"a" * 100
 
 
+def test_of_a_message_that_comes_in_two_parts_nothing_behind_it_is_read(run, pair):
+    async def main():
+        ours, theirs = pair()
+        whole = varint.prefixed(MESSAGE.SerializeToString())
+        reading = asyncio.create_task(read_message(ours, Identify, 8192))
+        await theirs.write(whole[:9])
+        await asyncio.sleep(1.0)
+        await theirs.write(whole[9:] + b"raw circuit")
+        return await reading, ours.left
+
+    assert run(main) == (MESSAGE, b"raw circuit")
+
+
 def test_the_largest_message_passes(run, pair):
     message = Identify(agentVersion="a" * 8189)
 
