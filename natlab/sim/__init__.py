@@ -1,4 +1,4 @@
-"""The simulated internet: virtual time, hosts with UDP and TCP, links, routers. Deterministic, instant, on any platform.
+"""The simulated internet: virtual time, hosts with UDP and TCP, links, routers. Deterministic, on any platform.
 
 loop      virtual time under asyncio                 internet  the topology: hosts and NATs around a core
 host      a computer: interfaces, the Network seam   router    the core, and NAT routers driving natlab.nat

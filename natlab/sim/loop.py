@@ -84,17 +84,17 @@ class SimLoop(asyncio.AbstractEventLoop):
             KeyboardInterrupt: Ctrl-C. The awaitable is cancelled, everything else stays as it was.
             Exception: what the awaitable raised, or what a background task or callback raised unhandled.
         """
-        if self._running:
-            _discard(awaitable)
-            raise LabError("this already runs in simulated time: write `await ...` instead of running it")
+        if (self._running or self._closed) and asyncio.iscoroutine(awaitable):
+            awaitable.close()  # it will never be awaited, and Python would warn about that
         with self._entered():
             main = asyncio.ensure_future(awaitable, loop=self)
             main.add_done_callback(self._stop)
             try:
-                self._drive(self.now_ns + round(limit * NANOSECONDS))
+                until = self.now_ns + round(limit * NANOSECONDS)
+                self._drive(until)
                 self._check()
                 if not main.done():
-                    raise self._deadlock(main, limit)
+                    raise self._deadlock(main, until, limit)
             except BaseException:
                 self._abandon(main)
                 raise
@@ -154,16 +154,20 @@ class SimLoop(asyncio.AbstractEventLoop):
                 return
 
     def _pop_timed(self) -> bool:
-        """Runs the next timed event that was not cancelled, whenever it is."""
-        while self._heap and not self._halt:
-            when, _, callback, arguments = heappop(self._heap)
-            if callback is _fire and arguments[0].cancelled():
-                self._cancelled_timers -= 1
-                continue
-            self.now_ns = when
-            callback(*arguments)
-            return True
-        return False
+        """Runs the next timed event, whenever it is; False if there is none."""
+        if self._halt or not self._anything_timed():
+            return False
+        self.now_ns, _, callback, arguments = heappop(self._heap)
+        callback(*arguments)
+        return True
+
+    def _anything_timed(self) -> bool:
+        """Whether an event is in the heap; afterwards its smallest is not a cancelled timer."""
+        heap = self._heap
+        while heap and heap[0][2] is _fire and heap[0][3][0].cancelled():
+            heappop(heap)
+            self._cancelled_timers -= 1
+        return bool(heap)
 
     def _stop(self, _: Future[Any]) -> None:
         self._halt = True
@@ -183,11 +187,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         if main.done() and not main.cancelled():
             main.exception()  # the error that led here matters more
 
-    def _deadlock(self, main: Future[Any], limit: float) -> DeadlockError:
+    def _deadlock(self, main: Future[Any], until_ns: int, limit: float) -> DeadlockError:
+        why = "nothing can happen any more"
+        if self._anything_timed():
+            why = f"{limit:g} virtual seconds have passed"
+            self.now_ns = until_ns
         others = [_describe(task) for task in self._tasks if task is not main]
         more = len(others) - NAMED_IN_DEADLOCK
         lines = [_describe(main), *others[:NAMED_IN_DEADLOCK], *([f"and {more} more"] if more > 0 else [])]
-        why = f"{limit:g} virtual seconds have passed" if self._heap else "nothing can happen any more"
         return DeadlockError(f"at {self.time():.3f} s {why}, still waiting:\n  " + "\n  ".join(lines))
 
     @contextmanager
@@ -196,7 +203,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         if self._closed:
             raise LabError("this lab's loop is closed")
         if self._running:
-            raise LabError("simulated time is already running: use `await asyncio.sleep(...)` inside it")
+            raise LabError(
+                "simulated time is already running here: write `await ...`, or `await asyncio.sleep(seconds)`"
+            )
         outer = asyncio._get_running_loop()
         parked = asyncio.current_task(outer) if outer else None
         if outer and parked:
@@ -332,12 +341,6 @@ class SimLoop(asyncio.AbstractEventLoop):
 def _fire(timer: TimerHandle) -> None:
     timer._scheduled = False  # type: ignore[attr-defined]
     timer._run()
-
-
-def _discard(awaitable: Awaitable[Any]) -> None:
-    """A coroutine that will never be awaited is closed, or Python warns about it."""
-    if asyncio.iscoroutine(awaitable):
-        awaitable.close()
 
 
 def _describe(waiting: Future[Any]) -> str:

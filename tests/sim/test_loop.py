@@ -104,6 +104,17 @@ class TestDeadlock:
             loop.run(tick(), limit=10)
         assert loop.time() == 110.0
 
+    def test_the_clock_stops_at_the_limit_between_two_events(self, loop):
+        with pytest.raises(DeadlockError, match=r"at 10\.000 s 10 virtual"):
+            loop.run(value_after(60, None), limit=10)
+        assert loop.time() == 10.0
+
+    def test_a_cancelled_timer_beyond_the_limit_is_no_event(self, loop):
+        loop.call_later(1000, print).cancel()
+        with pytest.raises(DeadlockError, match="nothing can happen"):
+            loop.run(asyncio.Event().wait())
+        assert loop.time() == 0.0
+
     def test_what_waits_is_cancelled_and_the_loop_goes_on(self, loop):
         cleaned = []
 
