@@ -34,7 +34,7 @@ _STYLES = {  # how -> (line, dashes): the line says how, the words on it say it 
 }
 
 
-def draw(topology: Topology, graph: nx.DiGraph, hosts: Sequence[str]) -> Figure:
+def draw(topology: Topology, graph: nx.DiGraph[str], hosts: Sequence[str]) -> Figure:
     """The picture of some hosts, the NAT boxes in front of them, and the edges between them.
 
     Args:
@@ -115,7 +115,7 @@ def _place(place: Place, top: Point, verdict: str) -> list[str]:
 Pair = tuple[str, str, str]  # from, to, how
 
 
-def _pairs(graph: nx.DiGraph, hosts: Sequence[str]) -> list[Pair]:
+def _pairs(graph: nx.DiGraph[str], hosts: Sequence[str]) -> list[Pair]:
     """One entry per two hosts that have to do with each other: the direction that says more."""
     found: list[Pair] = []
     for number, one in enumerate(hosts):

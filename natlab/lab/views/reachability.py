@@ -29,7 +29,7 @@ from natlab.lab.views.frame import Names, who
 _BETTER_FIRST = ("dialled", "punched", "answers", "relayed", "failed")
 
 
-def reachability(journal: Journal, names: Names, nodes: Iterable[str] = ()) -> nx.DiGraph:
+def reachability(journal: Journal, names: Names, nodes: Iterable[str] = ()) -> nx.DiGraph[str]:
     """The graph after all that the journal holds.
 
     Args:
@@ -40,7 +40,7 @@ def reachability(journal: Journal, names: Names, nodes: Iterable[str] = ()) -> n
     """
     joined = lives(journal, names)
     failed = [(event.place, who(event.peer, names)) for event in journal.of(DialFailed) if is_direct(event.address)]
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     for node in nodes:
         graph.add_node(node)
     for caller, callee in failed:
@@ -58,7 +58,7 @@ def is_direct(address: str) -> bool:
     return "/p2p-circuit" not in address
 
 
-def _offer(graph: nx.DiGraph, source: str, target: str, how: str, opened_by: str) -> None:
+def _offer(graph: nx.DiGraph[str], source: str, target: str, how: str, opened_by: str) -> None:
     """Adds the edge unless a better one is there."""
     known = graph.get_edge_data(source, target)
     if known is None or _BETTER_FIRST.index(how) < _BETTER_FIRST.index(known["how"]):
