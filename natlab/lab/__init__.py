@@ -1,0 +1,15 @@
+"""The lab: build an internet, run nodes on it, look at what happened.
+
+lab.py        Lab: build, run, look
+seed.py       chance, derived from the seed and the owner's name
+views/        journal -> tables (pandas) and the reachability graph (networkx)
+ladder/       journal -> the packet ladder
+draw.py       the map of a lab: topology and reachability
+figure.py     a picture with alt text and plain text; svg.py its shapes, palette.py its colours
+checks.py     what the notebooks' exercises check answers with
+demo.py       the first hole punch, for `python -m natlab demo`
+"""
+
+from natlab.lab.lab import OUTCOMES, Lab
+
+__all__ = ["OUTCOMES", "Lab"]

@@ -14,8 +14,8 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     NODE = "node"  # a libp2p node on its host
-    HOST = "host"  # a bare computer
     NAT = "NAT"
+    CORE = "core"  # the internet itself, where packets to nobody end
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,18 @@ class Place:
     behind: str = ""
 
 
+CORE = "internet"
+
+
 class Topology:
-    """The places of a lab, in the order they were built."""
+    """The places of a lab, in the order they were built, and the internet between them."""
 
     def __init__(self, places: Sequence[Place]) -> None:
-        self._places = {place.name: place for place in places}
+        self._places = {place.name: place for place in (*places, Place(CORE, Kind.CORE, ""))}
 
     def __iter__(self) -> Iterator[Place]:
-        return iter(self._places.values())
+        """All places but the internet."""
+        return (place for place in self._places.values() if place.kind != Kind.CORE)
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
@@ -57,8 +61,11 @@ class Topology:
             way.append(behind)
         return way
 
-    def in_line(self, hosts: Sequence[str]) -> list[str]:
+    def in_line(self, hosts: Sequence[str], core: bool = False) -> list[str]:
         """The places between these hosts, left to right: the first one's NATs, who is public, then the others' NATs.
+
+        Args:
+            core: with the internet, before those who are public.
 
         >>> places = [Place("home", Kind.NAT, "11.0.0.1"), Place("alice", Kind.NODE, "192.168.1.2", "home")]
         >>> Topology([*places, Place("relay", Kind.NODE, "12.0.0.1")]).in_line(["alice", "relay"])
@@ -68,4 +75,4 @@ class Topology:
         public = [host for host in hosts if not self._places[host].behind]
         left = self.way_out(hidden[0]) if hidden else []
         right = [place for host in hidden[1:] for place in reversed(self.way_out(host))]
-        return list(dict.fromkeys([*left, *public, *right]))
+        return list(dict.fromkeys([*left, *([CORE] if core else []), *public, *right]))

@@ -15,7 +15,7 @@ from natlab.lab.ladder.packets import packet_steps
 from natlab.lab.ladder.picture import picture
 from natlab.lab.ladder.plain import plain, sentence
 from natlab.lab.ladder.steps import SHOWABLE, SHOWN, Step
-from natlab.lab.topology import Topology
+from natlab.lab.topology import CORE, Topology
 from natlab.lab.views.frame import Names
 
 MOST_STEPS = 150  # more than that nobody reads; the ladder says how many it left out
@@ -43,8 +43,8 @@ def ladder(
     """
     _check(topology, hosts, show)
     events = list(events)
-    places = topology.in_line(hosts)
     found = [step for step in _all_steps(events, names) if since <= step.time <= until]
+    places = topology.in_line(hosts, core=any(step.places[0] in hosts and step.places[-1] == CORE for step in found))
     visible = [cut for step in found if (cut := _within(step, places))]
     chosen = [step for step in visible if step.topic in show or ("drop" in show and step.end)]
     kept = chosen[:MOST_STEPS]

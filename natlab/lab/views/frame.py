@@ -7,18 +7,19 @@ A view is a pure function from a journal to a table. Absent text is "", an absen
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 import pandas as pd
 
 Names = Mapping[str, str]
 """Peer ID as text -> the name its node has in the lab."""
 
+_DTYPES: dict[type, str] = {str: "string", float: "float64", int: "int64", bool: "bool"}
+
 
 def frame(row_type: type[NamedTuple], rows: Iterable[NamedTuple]) -> pd.DataFrame:
     """A table whose columns are the row type's fields: `str` becomes "string", `float` "float64", `int` "int64"."""
-    kinds = {"str": "string", "float": "float64", "int": "int64", "bool": "bool"}
-    dtypes = {name: kinds[str(hint)] for name, hint in row_type.__annotations__.items()}
+    dtypes = {name: _DTYPES[hint] for name, hint in get_type_hints(row_type).items()}
     return pd.DataFrame.from_records(list(rows), columns=list(dtypes)).astype(dtypes)
 
 

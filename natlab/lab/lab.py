@@ -1,0 +1,320 @@
+"""The lab: an internet of one's own, and everything that happened in it.
+
+    build    lab.nat(...)  lab.node(...)  lab.crowd(...)
+    run      lab.run(coroutine)  await lab.arun(coroutine)  lab.advance(seconds)  lab.step()
+    look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability
+             lab.ladder(...)  lab.draw(...)  lab.pcap(path)
+
+Time is virtual: it stands still between cells and jumps to the next event inside `run`. The same seed gives the same
+journal, packet for packet. Whatever is shown is computed from the journal, so looking changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Collection, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import networkx as nx
+import pandas as pd
+
+from natlab.errors import LabError
+from natlab.events import (
+    ConnectionClosed,
+    ConnectionOpened,
+    DialFailed,
+    Event,
+    HandlerFailed,
+    Journal,
+    PacketSeen,
+    PunchEnded,
+    Reserved,
+    Verdict,
+)
+from natlab.host.node import Node
+from natlab.lab import draw as drawing
+from natlab.lab import ladder as ladders
+from natlab.lab import views
+from natlab.lab.figure import Figure
+from natlab.lab.seed import rng_for
+from natlab.lab.topology import Kind, Place, Topology
+from natlab.nat import configure
+from natlab.protocol.dcutr import GO_V048, RoleProfile
+from natlab.sim import Internet, NatRouter, SimLoop
+from natlab.sim.host import EPOCH
+from natlab.wire import pcap
+from natlab.wire.keys import PrivateKey
+
+T = TypeVar("T")
+
+PORT = 4001  # libp2p's usual TCP port, at which every node of a lab listens
+OUTCOMES: tuple[type[Event], ...] = (
+    ConnectionOpened,
+    ConnectionClosed,
+    DialFailed,
+    HandlerFailed,
+    PunchEnded,
+    Reserved,
+)
+"""What a sweep over many labs records: `Lab(seed, record=OUTCOMES)`. Packets cost the most and are left out."""
+
+_SLICE = 200  # events between two breaths of the outer loop in `arun`
+
+
+class Lab:
+    """A simulated internet with libp2p nodes on it.
+
+    Args:
+        seed: every chance in the lab follows from it.
+        record: the kinds of events to keep; None keeps all.
+
+    Attributes:
+        journal: everything that happened, in order.
+        nodes: by name, in the order they were made.
+    """
+
+    def __init__(self, seed: int = 0, *, record: Iterable[type[Event]] | None = None) -> None:
+        self.seed = seed
+        self.journal = Journal(record)
+        self.nodes: dict[str, Node] = {}
+        self._loop = SimLoop()  # type: ignore[abstract]  # what it lacks raises NotImplementedError
+        self._internet = Internet(self._loop, self.journal, self._rng)
+        self._places: list[Place] = []
+        self._crowd: list[str] = []
+
+    def _rng(self, owner: str) -> random.Random:
+        return rng_for(self.seed, owner)
+
+    # ---- build
+
+    def nat(
+        self,
+        preset: str = "home",
+        *,
+        name: str | None = None,
+        address: str | None = None,
+        behind: NatRouter | None = None,
+        **axes: str | float,
+    ) -> NatRouter:
+        """Adds a NAT box with a LAN of its own.
+
+        Args:
+            preset: a name from `natlab.nat.PRESETS`.
+            name: what tables call it; the preset's name unless that is taken ("home", "home 2", ...).
+            address: its external IPv4 address; the next free public one by default.
+            behind: another NAT box, for NAT behind NAT.
+            axes: what differs from the preset: `mapping="address-and-port-dependent"`, `port_allocation="random"`, ...
+
+        Raises:
+            LabError: no such preset or axis, or the name or address is taken.
+        """
+        config = configure(preset, **axes)
+        self._check_behind(behind)
+        name = name or self._free_name(preset)
+        router = self._internet.nat(name, config, address, behind=behind)
+        self._places.append(Place(name, Kind.NAT, router.external_ip, behind.name if behind else ""))
+        return router
+
+    def node(
+        self,
+        name: str,
+        behind: NatRouter | None = None,
+        *,
+        address: str | None = None,
+        delay: float | tuple[float, float] | None = None,
+        loss: float = 0.0,
+        relay_service: bool | None = None,
+        hole_punching: RoleProfile | None = GO_V048,
+        keepalive: float | None = 30.0,
+        reuse_port: bool = True,
+    ) -> Node:
+        """Adds a computer with a libp2p node on it, listening on TCP port 4001.
+
+        Args:
+            behind: the NAT box in front of it, made by `lab.nat`; None is the public internet.
+            address: its IPv4 address; the next free one by default.
+            delay: of its link in seconds one way, 0.01 in public; a pair if the two directions differ.
+            loss: probability that its link loses a packet, each way.
+            relay_service: whether it relays for others; public nodes do by default.
+            hole_punching: DCUtR role profile, None for a node that never punches.
+            keepalive: seconds between pings on an idle connection; None for never, so that mappings may die.
+            reuse_port: dial from the listening port.
+
+        Raises:
+            LabError: the name or address is taken.
+        """
+        self._check_behind(behind)
+        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss)
+        self._places.append(Place(name, Kind.NODE, host.ip, behind.name if behind else ""))
+        node = Node(
+            host,
+            key=PrivateKey.generate(self._rng(f"{name} key")),
+            rng=self._rng(f"{name} node"),
+            journal=self.journal,
+            name=name,
+            listen=[f"/ip4/{host.ip}/tcp/{PORT}"],
+            relay_service=behind is None if relay_service is None else relay_service,
+            hole_punching=hole_punching,
+            keepalive=keepalive,
+            reuse_port=reuse_port,
+        )
+        self.run(node.start())
+        self.nodes[name] = node
+        return node
+
+    def crowd(self, number: int) -> list[Node]:
+        """Adds public nodes on distinct addresses, each in another first octet: observers, to be dialled.
+
+        A node advertises an observed address only after four observers; pictures leave the crowd out.
+        """
+        names = [f"crowd {len(self._crowd) + count}" for count in range(1, number + 1)]
+        self._crowd += names
+        return [self.node(name) for name in names]
+
+    def _free_name(self, preset: str) -> str:
+        taken = {place.name for place in self._places}
+        numbered = (f"{preset} {number}" for number in range(2, len(taken) + 3))
+        return next(name for name in (preset, *numbered) if name not in taken)
+
+    def _check_behind(self, behind: NatRouter | None) -> None:
+        if behind is not None and behind not in self._internet.nats.values():
+            raise LabError(f"behind= takes a NAT box of this lab, made by lab.nat(...), not {behind!r}")
+
+    # ---- run
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the lab began."""
+        return self._loop.time()
+
+    def run(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
+        """Lets virtual time pass until the awaitable is done, and returns its result.
+
+        Works in a script and inside a notebook's running loop.
+
+        Args:
+            limit: virtual seconds it may take.
+
+        Raises:
+            DeadlockError: it can never be done, or the limit has passed; the message names what waits.
+            LabError: called from inside the simulation.
+        """
+        return self._loop.run(awaitable, limit)
+
+    async def arun(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
+        """`run` for a notebook that has other things to do: gives way to its loop every few hundred events."""
+        task = asyncio.ensure_future(awaitable, loop=self._loop)
+        end = self.now + limit
+        try:
+            while self._slice(task):
+                if self.now > end:
+                    break
+                await asyncio.sleep(0)
+            if not task.done():
+                self._loop.run(task, limit=0.0)
+            return task.result()
+        finally:
+            if task.cancel():
+                self._loop.advance(0.0)
+
+    def _slice(self, task: asyncio.Future[T]) -> bool:
+        """Runs some events; False once the task is done or nothing is left to happen."""
+        return all(not task.done() and self._loop.step() for _ in range(_SLICE))
+
+    def advance(self, seconds: float) -> None:
+        """Lets virtual seconds pass, and all that happens in them."""
+        self._loop.advance(seconds)
+
+    def step(self) -> bool:
+        """Lets the next event happen, and what follows from it at once; False when nothing is left to happen."""
+        return self._loop.step()
+
+    def close(self) -> None:
+        """Ends everything that runs in the lab. The journal stays."""
+        self._loop.close()
+
+    # ---- look
+
+    @property
+    def packets(self) -> pd.DataFrame:
+        """Each packet at each place; columns: `natlab.lab.views.packets`."""
+        return views.packets(self.journal)
+
+    @property
+    def mappings(self) -> pd.DataFrame:
+        """Each NAT mapping over its life; columns: `natlab.lab.views.mappings`."""
+        return views.mappings(self.journal, self.now)
+
+    @property
+    def observations(self) -> pd.DataFrame:
+        """Who told whom which observed address; columns: `natlab.lab.views.observations`."""
+        return views.observations(self.journal, self._names)
+
+    @property
+    def connections(self) -> pd.DataFrame:
+        """Each connection, both ends in one row; columns: `natlab.lab.views.connections`."""
+        return views.connections(self.journal, self._names)
+
+    @property
+    def punches(self) -> pd.DataFrame:
+        """Each attempt at a hole punch; columns: `natlab.lab.views.punches`."""
+        return views.punches(self.journal, self._names)
+
+    @property
+    def reachability(self) -> nx.DiGraph[str]:
+        """Who can reach whom and how, by what happened; attributes: `natlab.lab.views.reachability`."""
+        return views.reachability(self.journal, self._names, self.nodes)
+
+    def ladder(
+        self,
+        *hosts: str,
+        since: float = 0.0,
+        until: float = math.inf,
+        show: Collection[str] = ladders.SHOWN,
+    ) -> Figure:
+        """The packet ladder: a line per host and NAT box, time downward, an arrow per packet and message.
+
+        Args:
+            hosts: who gets a line, left to right; everybody but the crowd by default.
+            since, until: seconds since the lab began.
+            show: words of `natlab.lab.ladder.SHOWABLE`; by default not the data inside connections.
+
+        Raises:
+            LabError: no such host, or no such thing to show.
+        """
+        line = hosts or self._cast()
+        events = self.journal.events
+        return ladders.ladder(events, self._topology, self._names, line, since=since, until=until, show=show)
+
+    def draw(self, *hosts: str) -> Figure:
+        """Who is where and who can reach whom: everybody but the crowd by default.
+
+        Raises:
+            LabError: no such host.
+        """
+        return drawing.draw(self._topology, self.reachability, hosts or self._cast())
+
+    def pcap(self, path: str | Path, place: str | None = None) -> int:
+        """Writes packets to a capture file for Wireshark and returns their number.
+
+        Args:
+            place: a host or NAT box, to capture what it saw; None takes each packet once, as first sent.
+        """
+        seen = self.journal.of(PacketSeen)
+        chosen = [s for s in seen if (s.place == place if place else s.verdict == Verdict.SENT)]
+        with Path(path).open("wb") as file:
+            return pcap.write(file, [(s.time, s.packet) for s in chosen], epoch=int(EPOCH))
+
+    @property
+    def _topology(self) -> Topology:
+        return Topology(self._places)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {str(node.peer_id): name for name, node in self.nodes.items()}
+
+    def _cast(self) -> tuple[str, ...]:
+        return tuple(name for name in self.nodes if name not in self._crowd)

@@ -1,0 +1,113 @@
+"""The packet ladder: which steps it has, what it says in text, and that no words lie on others in the picture."""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from natlab.errors import LabError
+from natlab.events import Journal
+from natlab.lab.ladder import SHOWABLE, ladder
+from natlab.lab.svg import text_width
+
+SVG = "{http://www.w3.org/2000/svg}"
+CAST = ["alice", "relay", "bob"]
+
+
+@pytest.fixture
+def figure(journal, topology, names):
+    return ladder(journal.events, topology, names, CAST)
+
+
+def lines_with(figure, words: str) -> list[str]:
+    return [line for line in figure.text.splitlines() if words in line]
+
+
+def test_places_stand_in_the_order_a_packet_meets_them(figure):
+    assert figure.text.splitlines()[0].split() == ["time,", "s", "alice", "home", "relay", "office", "bob"]
+
+
+def test_a_dropped_packet_ends_in_a_cross_with_the_rule_and_its_repetitions(figure):
+    (line,) = lines_with(figure, "no mapping for")
+    assert "×" in line and line.endswith("at office dropped: no mapping for 12.0.0.1:40112; again at 2.000, 4.000 s")
+
+
+def test_messages_become_arrows_in_both_directions(figure):
+    assert [line.split()[0] for line in lines_with(figure, "CONNECT (dcutr)")] == ["6.200", "6.241"]
+    assert len(lines_with(figure, "SYNC (dcutr)")) == 1
+
+
+def test_the_syns_cross_in_the_picture(figure):
+    colours = {"#0072B2", "#D55E00"}
+    routes = [
+        [tuple(map(float, point.split(","))) for point in shape.get("points").split()]
+        for shape in ET.fromstring(figure.svg).iter(f"{SVG}polyline")
+        if shape.get("stroke") in colours and shape.get("stroke-width") == "1.7"
+    ]
+    to_bob, to_alice = routes[-2:]
+    assert to_bob[0][0] == to_alice[-1][0] and to_bob[-1][0] == to_alice[0][0], "one goes each way"
+    assert to_bob[0][1] < to_alice[-1][1] and to_alice[0][1] < to_bob[-1][1], "each leaves before the other arrives"
+
+
+def test_nat_boxes_say_how_they_rewrote_a_packet(figure):
+    line = lines_with(figure, "office: to 192.168.2.2:4001")[0]
+    assert "home: from 11.0.0.1:4001" in line
+
+
+def test_no_words_lie_on_others(figure):
+    boxes = []
+    for text in ET.fromstring(figure.svg).iter(f"{SVG}text"):
+        x, y, width = float(text.get("x")), float(text.get("y")), text_width(text.text or "")
+        left = {"start": x, "end": x - width, "middle": x - width / 2}[text.get("text-anchor")]
+        boxes.append((left, left + width, y - 9, y + 2, text.text))
+    for one, other in itertools.combinations(boxes, 2):
+        apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
+        assert apart, (one, other)
+
+
+def test_a_message_bends_at_the_relay(figure):
+    dashed = [s for s in ET.fromstring(figure.svg).iter(f"{SVG}polyline") if s.get("stroke-dasharray") == "9 4"]
+    assert [len(shape.get("points").split()) for shape in dashed] == [3, 3, 3]
+
+
+def test_the_picture_is_an_image_with_words_for_those_who_do_not_see_it(figure):
+    root = ET.fromstring(figure.svg)
+    assert root.get("role") == "img"
+    assert root.find(f"{SVG}title").text.startswith("Packet ladder of alice, home, relay, office, bob")
+    assert "alice to office: SYN to 12.0.0.1:40112" in root.find(f"{SVG}desc").text
+    assert '<img alt="Packet ladder' in figure._repr_html_()
+    assert figure._repr_svg_() == figure.svg and repr(figure) == figure.text
+
+
+def test_since_and_until_cut_out_a_stretch_of_time(journal, topology, names):
+    figure = ladder(journal.events, topology, names, CAST, since=6.2, until=6.3)
+    assert [line.split()[0] for line in figure.text.splitlines()[1:4]] == ["6.200", "6.241", "6.282"]
+
+
+def test_show_chooses_and_the_footer_says_what_is_missing(journal, topology, names):
+    figure = ladder(journal.events, topology, names, CAST, show=["drop"])
+    _, step, footer = figure.text.splitlines()
+    assert "SYN" in step and footer == "13 of 14 steps are not drawn (show= chooses)"
+
+
+def test_a_ladder_of_two_leaves_out_who_has_no_line(journal, topology, names):
+    figure = ladder(journal.events, topology, names, ["alice", "relay"])
+    assert "CONNECT" not in figure.text
+
+
+def test_nothing_happened(topology, names):
+    figure = ladder(Journal().events, topology, names, CAST)
+    assert "Nothing happened." in figure.svg and figure.alt == "Nothing happened."
+
+
+@pytest.mark.parametrize("hosts, show", [(["nobody"], ["drop"]), ([], ["drop"]), (["alice"], ["drops"])])
+def test_wrong_use_says_what_there_is(hosts, show, topology, names):
+    with pytest.raises(LabError) as error:
+        ladder([], topology, names, hosts, show=show)
+    assert "alice" in str(error.value) or "lab.node" in str(error.value) or all(w in str(error.value) for w in SHOWABLE)
+
+
+def test_equal_journals_give_equal_bytes(journal, topology, names, figure):
+    assert ladder(list(journal.events), topology, names, CAST).svg == figure.svg

@@ -1,0 +1,149 @@
+"""The views of a journal: their columns, also when there is nothing to show, and what they say."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import pandas as pd
+import pytest
+
+from natlab.events import AddressObserved, ConnectionClosed, ConnectionOpened, Journal, RoundTripMeasured
+from natlab.lab import views
+from natlab.lab.views.connections import ConnectionRow
+from natlab.lab.views.mappings import MappingRow
+from natlab.lab.views.observations import ObservationRow
+from natlab.lab.views.packets import PacketRow
+from natlab.lab.views.punches import PunchRow
+
+TABLES = {
+    "packets": (PacketRow, lambda journal, names: views.packets(journal)),
+    "mappings": (MappingRow, lambda journal, names: views.mappings(journal)),
+    "observations": (ObservationRow, views.observations),
+    "connections": (ConnectionRow, views.connections),
+    "punches": (PunchRow, views.punches),
+}
+
+
+@pytest.mark.parametrize("view", TABLES)
+def test_an_empty_journal_gives_the_same_columns_and_dtypes(view, journal, names):
+    _, table = TABLES[view]
+    empty, full = table(Journal(), names), table(journal, names)
+    assert len(empty) == 0
+    assert list(empty.dtypes.items()) == list(full.dtypes.items())
+
+
+@pytest.mark.parametrize("view", TABLES)
+def test_every_column_is_documented_with_its_dtype(view, names):
+    row, table = TABLES[view]
+    text = inspect.getdoc(row)
+    for column, dtype in table(Journal(), names).dtypes.items():
+        lines = [line for line in text.splitlines() if column in line.partition(":")[0].replace(",", " ").split()]
+        assert len(lines) == 1 and f": {dtype}," in lines[0], (column, dtype)
+
+
+def test_packets_follow_one_flight_through_a_nat(journal):
+    table = views.packets(journal)
+    flight = table[table.flight == 4]
+    assert list(flight.place) == ["alice", "home", "office", "bob"]
+    assert list(flight.source) == ["192.168.1.2:4001"] + ["11.0.0.1:4001"] * 3
+    assert list(flight.destination) == ["12.0.0.1:40112"] * 2 + ["192.168.2.2:4001"] * 2
+    assert list(flight.verdict) == ["sent", "translated", "translated", "delivered"]
+    assert set(flight["flags"]) == {"SYN"} and set(flight.protocol) == {"TCP"} and set(flight["size"]) == {40}
+
+
+def test_packets_name_the_rule_that_dropped_them(journal):
+    table = views.packets(journal)
+    assert list(table[table.verdict == "dropped"].reason) == ["no mapping for 12.0.0.1:40112"] * 3
+
+
+def test_mappings_tell_a_whole_life(journal):
+    office, home = views.mappings(journal, now=10.0).itertuples()
+    assert (office.last_used, office.expires, office.ended_by) == (0.5, 7440.5, "")
+    assert (home.created, home.expires, home.ended_by) == (1.0005, 9.0, "closed")
+
+
+def test_a_mapping_whose_time_is_up_has_ended_though_no_packet_noticed(journal):
+    office = views.mappings(journal, now=7440.5).iloc[0]
+    assert office.ended_by == "timeout"
+
+
+def test_connections_join_the_reports_of_both_ends(journal, names):
+    table = views.connections(journal, names)
+    assert list(table.path) == ["relayed", "direct"]
+    assert list(table.opened_by) == ["dial", "hole punch"]
+    assert set(table.dialer) == {"alice"} and set(table.listener) == {"bob"}
+    assert table.rtt.isna().all() and table.closed.isna().all()
+
+
+def _opened(time: float, place: str, number: int, peer: str, role: str) -> ConnectionOpened:
+    return ConnectionOpened(time, place, number, peer, role, "tcp", "direct", "dial", "", "", 0.1)
+
+
+def test_a_connection_ends_once_and_a_second_dial_is_a_second_row(names):
+    journal = Journal()
+    for event in (
+        _opened(1.0, "alice", 1, "12D3KooWBob", "dialer"),
+        _opened(1.1, "bob", 7, "12D3KooWAlice", "listener"),
+        RoundTripMeasured(1.2, "bob", 7, "12D3KooWAlice", 0.04),
+        ConnectionClosed(2.0, "bob", 7, "12D3KooWAlice", "closed here"),
+        ConnectionClosed(2.1, "alice", 1, "12D3KooWBob", "closed by the peer"),
+        _opened(3.0, "alice", 2, "12D3KooWBob", "dialer"),
+        _opened(3.1, "bob", 8, "12D3KooWAlice", "listener"),
+    ):
+        journal.emit(event)
+    first, second = views.connections(journal, names).itertuples()
+    assert (first.opened, first.rtt, first.closed, first.closed_why) == (1.0, 0.04, 2.0, "closed here")
+    assert second.opened == 3.0 and math.isnan(second.closed)
+
+
+def test_observations_name_the_observer(names):
+    journal = Journal()
+    journal.emit(AddressObserved(1.0, "alice", "12D3KooWRelay", "/ip4/11.0.0.1/tcp/4001", 1, 1, False))
+    journal.emit(AddressObserved(2.0, "alice", "12D3KooWUnknownStranger", "/ip4/11.0.0.1/tcp/4001", 2, 2, False))
+    assert list(views.observations(journal, names).observer) == ["relay", "…ranger"]
+
+
+def test_punches_measure_the_error_of_the_synchronised_dials(journal, names):
+    (punch,) = views.punches(journal, names).itertuples()
+    assert (punch.initiator, punch.responder, punch.attempt, punch.outcome) == ("bob", "alice", 1, "success")
+    assert punch.rtt == 0.082 and punch.sync_error == pytest.approx(-0.001)
+
+
+def test_reachability_is_what_the_evidence_shows(journal, names):
+    graph = views.reachability(journal, names, ["relay", "alice", "bob"])
+    assert {node: data["verdict"] for node, data in graph.nodes.items()} == {
+        "relay": "unknown",
+        "alice": "unknown",
+        "bob": "private",
+    }
+    assert graph.edges["alice", "bob"] == {"how": "punched", "opened_by": "hole punch"}
+    assert graph.edges["bob", "alice"]["how"] == "punched"
+
+
+def test_a_failed_dial_is_an_edge_until_something_better_joins_the_two(journal, names):
+    before = Journal()
+    for event in journal.events:
+        if event.time <= 6.0:
+            before.emit(event)
+    assert views.reachability(before, names).edges["alice", "bob"] == {"how": "failed", "opened_by": ""}
+
+
+def test_a_direct_dial_makes_the_listener_public_and_leads_back_only_over_that_connection(names):
+    journal = Journal()
+    journal.emit(_opened(1.0, "alice", 1, "12D3KooWRelay", "dialer"))
+    graph = views.reachability(journal, names)
+    assert graph.nodes["relay"]["verdict"] == "public"
+    assert graph.edges["alice", "relay"]["how"] == "dialled" and graph.edges["relay", "alice"]["how"] == "answers"
+
+
+def test_nothing_happened_gives_a_graph_of_unknown_nodes(names):
+    graph = views.reachability(Journal(), names, ["alice"])
+    assert dict(graph.nodes) == {"alice": {"verdict": "unknown"}} and not graph.edges
+
+
+def test_absent_text_is_empty_and_never_missing(journal, names):
+    for _, table in TABLES.values():
+        for column in table(journal, names).select_dtypes("string"):
+            assert isinstance(table(journal, names)[column], pd.Series)
+            assert not table(journal, names)[column].isna().any()
