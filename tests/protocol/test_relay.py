@@ -289,6 +289,16 @@ class TestSplice:
 
         assert run(main) == (True, True, 10_000)
 
+    def test_not_a_byte_more_than_the_limit_goes_through(self, run, pair):
+        async def main():
+            circuit = Circuit(pair, Limit(0, 10_000))
+            await circuit.left.write(b"a" * 10_001)
+            assert await circuit.ending == CircuitEnd.DATA_LIMIT
+            await asyncio.sleep(1.0)
+            return len(circuit.right.left)
+
+        assert run(main) == 10_000
+
     def test_a_circuit_may_end_on_its_last_byte(self, run, pair):
         async def main():
             circuit = Circuit(pair, Limit(1, 5))
