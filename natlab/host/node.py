@@ -19,33 +19,49 @@ Everything happens on the running asyncio loop: the operating system's, or the l
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self, TypeAlias
 
 from multiaddr import Multiaddr
 
-if TYPE_CHECKING:
-    from natlab.events import Journal
-    from natlab.net import Network, Stream
-    from natlab.protocol.circuit import Reservation
-    from natlab.protocol.dcutr import RoleProfile
-    from natlab.protocol.identify import Identity
-    from natlab.transport.connection import Connection
-    from natlab.wire.keys import PrivateKey
-    from natlab.wire.peer_id import PeerId
+from natlab.errors import LabError
+from natlab.events import Journal, RoundTripMeasured
+from natlab.host.addresses import OwnAddresses
+from natlab.host.identify import IdentifyService
+from natlab.host.peerstore import Peerstore
+from natlab.host.protocols import Handler, Protocols
+from natlab.host.punching import HolePunching
+from natlab.host.record import Recorder
+from natlab.host.relaying import RelayClient, RelayService
+from natlab.host.swarm import Swarm
+from natlab.net import Network
+from natlab.net.sockets import SystemNetwork
+from natlab.protocol.circuit import Reservation
+from natlab.protocol.dcutr import GO_V048, RoleProfile
+from natlab.protocol.identify import Identity
+from natlab.protocol.ping import PING_ID, answer_pings, ping
+from natlab.protocol.reservations import RelayLimits
+from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.negotiate import negotiated
+from natlab.transport.tasks import Tasks
+from natlab.transport.upgrade import Credentials
+from natlab.wire import address
+from natlab.wire.keys import PrivateKey
+from natlab.wire.peer_id import PeerId
 
-#: Whom a verb is about: a peer already known, an address ending in /p2p/ID, or (in a lab) the node itself.
-Target = "Node | PeerId | Multiaddr | str"
-#: What answers a protocol: awaited with each new stream and the connection it came over.
-Handler = "Callable[[Stream, Connection], Awaitable[None]]"
+Target: TypeAlias = "Node | PeerId | Multiaddr | str"
+"""Whom a verb is about: a peer already known, an address ending in `/p2p/ID`, or (in a lab) the node itself."""
 
 DEFAULT_LISTEN = ("/ip4/127.0.0.1/tcp/0",)
 
 
 class Node:
     """A libp2p node over TCP: Noise, Yamux, identify, ping, circuit relay v2, DCUtR.
+
+    Events name peers by `str(peer_id)`.
 
     Args:
         network: where it lives; None is this computer's own sockets.
@@ -54,11 +70,15 @@ class Node:
         journal: where it records its events; None records nothing.
         name: its name in the journal (`Event.place`); "" is the end of its peer id.
         listen: multiaddrs to listen on at start. Only loopback by default. `/ip4/0.0.0.0/tcp/4001` is every interface.
-        relay_service: serve others as circuit relay v2.
-        hole_punching: DCUtR role profile, None for a node that never punches.
+        relay_service: serve others as circuit relay v2, within these limits; None for no service.
+        hole_punching: DCUtR role profile; None for a node that never punches.
         keepalive: seconds between Yamux pings on each connection; None for never, so that NAT mappings may die.
-        reuse_port: dial from the listen port (SO_REUSEPORT), the precondition of TCP hole punching.
+        reuse_port: dial from the listening port (SO_REUSEPORT), the precondition of TCP hole punching.
         agent: what identify calls this program.
+
+    Attributes:
+        name: its name in the journal.
+        peer_id: who it is.
     """
 
     def __init__(
@@ -70,38 +90,104 @@ class Node:
         journal: Journal | None = None,
         name: str = "",
         listen: Iterable[Multiaddr | str] = DEFAULT_LISTEN,
-        relay_service: bool = False,
-        hole_punching: RoleProfile | None = ...,
+        relay_service: RelayLimits | None = None,
+        hole_punching: RoleProfile | None = GO_V048,
         keepalive: float | None = 30.0,
         reuse_port: bool = True,
         agent: str = "natlab",
-    ) -> None: ...
+    ) -> None:
+        self._rng = rng or random.SystemRandom()
+        key = key or PrivateKey.generate(self._rng)
+        network = network or SystemNetwork()
+        self.peer_id = PeerId.from_public_key(key.public)
+        self.name = name or str(self.peer_id)[-8:]
+        self._at_start = [_multiaddr(one) for one in listen]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks = Tasks()
+        self._recorder = Recorder(journal, self.name)
+        self._protocols = Protocols(self._recorder)
+        self._own = OwnAddresses(network)
+        self._peerstore = Peerstore()
+        self._swarm = Swarm(
+            network,
+            Credentials(key, self._rng),
+            self._recorder,
+            keepalive=keepalive,
+            reuse_port=reuse_port,
+            on_stream=self._on_stream,
+            on_opened=self._on_opened,
+            on_closed=self._on_closed,
+        )
+        self._identify = IdentifyService(
+            key,
+            agent,
+            self._recorder,
+            self._protocols,
+            self._own,
+            self._peerstore,
+            now=network.now,
+            on_identified=self._on_identified,
+            on_observed=self._on_addresses,
+        )
+        self._protocols.add(PING_ID, lambda stream, _: answer_pings(stream))
+        self._relays = RelayClient(
+            self.peer_id,
+            self._swarm,
+            self._own,
+            self._recorder,
+            self._protocols,
+            now=network.now,
+            on_changed=self._on_addresses,
+        )
+        self._relay_service = (
+            RelayService(key, relay_service, self._swarm, self._own, self._protocols, now=network.now)
+            if relay_service
+            else None
+        )
+        self._punching = (
+            HolePunching(hole_punching, self._swarm, self._own, self._peerstore, self._recorder, self._protocols)
+            if hole_punching
+            else None
+        )
 
-    @property
-    def name(self) -> str:
-        """Its name in the journal."""
-
-    @property
-    def peer_id(self) -> PeerId:
-        """Who it is. Events name peers by `str(peer_id)`."""
+    def __repr__(self) -> str:
+        return f"<Node {self.name} {self.peer_id}>"
 
     @property
     def addresses(self) -> tuple[Multiaddr, ...]:
-        """Where others may dial it, each ending in `/p2p/ID`: listen addresses, activated observed ones, relayed ones."""
+        """Where others may dial it, each ending in `/p2p/ID`: listened on, observed and activated, relayed."""
+        return tuple(address.with_peer(own, self.peer_id) for own in self._own.all)
+
+    @property
+    def observed_addresses(self) -> tuple[Multiaddr, ...]:
+        """Where at least one peer sees it, most observers first; what a CONNECT would carry."""
+        return self._own.observed(1)
 
     @property
     def connections(self) -> tuple[Connection, ...]:
         """The open connections, oldest first."""
+        return self._swarm.connections
 
-    def connections_to(self, peer: PeerId) -> tuple[Connection, ...]:
+    def connections_to(self, target: Target) -> tuple[Connection, ...]:
         """The open connections to one peer, the one new streams use first: direct before relayed, then oldest."""
+        return self._swarm.to(_peer_of(target))
 
     def address_via(self, relay: Target) -> Multiaddr:
         """This node's address through `relay`: `<relay address>/p2p/RELAY/p2p-circuit/p2p/ID`.
 
         Raises:
-            ValueError: no address of the relay is known.
+            ValueError: it has not reserved with that relay, and no address of the relay is known.
         """
+        peer, addresses = self._resolve(relay)
+        through = self._relays.address_via(peer)
+        if through is None:
+            direct = [one for one in addresses if not address.is_relayed(one)]
+            if not direct:
+                raise ValueError(f"no address of {peer} is known: reserve with it first, or give its address")
+            through = address.via_relay(address.with_peer(direct[0], peer))
+        return address.with_peer(through, self.peer_id)
+
+    # ---- verbs
 
     async def start(self) -> None:
         """Listens on the addresses asked for. `async with` calls it.
@@ -109,58 +195,107 @@ class Node:
         Raises:
             SocketError: an address is taken, or not this computer's.
         """
+        self._loop = asyncio.get_running_loop()
+        try:
+            for one in self._at_start:
+                await self.listen(one)
+        except BaseException:
+            await self.close()
+            raise
 
-    async def listen(self, address: Multiaddr | str) -> Multiaddr:
+    async def listen(self, on: Multiaddr | str) -> Multiaddr:
         """Listens on one more address, and returns it with the real port and `/p2p/ID`.
 
         Raises:
             ValueError: not a TCP address.
             SocketError: the address is taken, or not this computer's.
         """
+        self._check_loop()
+        local = await self._swarm.listen(address.to_endpoint(_multiaddr(on)))
+        self._own.listening_on(local)
+        self._on_addresses()
+        return address.with_peer(address.from_endpoint(local), self.peer_id)
 
     async def dial(self, target: Target) -> Connection:
         """Connects, or returns the open connection there is. Identify has been exchanged when it returns.
 
         Raises:
-            ValueError: the address is malformed, or says not which peer (`/p2p/ID`).
+            ValueError: the address is malformed, or does not say which peer (`/p2p/ID`), or that peer is this node.
             UnreachableError: no address answered; `.attempts` says why, one by one.
             SecurityError: somebody else answered.
             ProtocolError, NegotiationError: what answered speaks no libp2p, or none in common.
             RefusedError: the relay refused the circuit.
         """
+        self._check_loop()
+        peer, addresses = self._resolve(target)
+        if peer == self.peer_id:
+            raise ValueError("a node cannot dial itself")
+        connection = await self._swarm.dial(peer, addresses)
+        self._peerstore.add(peer, addresses)
+        await self._identify.wait(connection)
+        return connection
 
-    async def ping(self, target: Target) -> float:
-        """The round-trip time in seconds of one ping; dials first if need be."""
-
-    async def identify(self, target: Target) -> Identity:
-        """What the peer says of itself, asked anew: agent, protocols, addresses, the address it sees us at."""
-
-    async def reserve(self, relay: Target) -> Reservation:
-        """Asks a relay to take connections in for us; from then on `addresses` lists the relayed address. Renewed by itself.
-
-        Raises:
-            RefusedError: the relay said no; `.status` is circuit-v2's status code.
-        """
-
-    async def new_stream(self, target: Target, protocol: str) -> Stream:
+    async def new_stream(self, target: Target, protocol: str) -> MuxedStream:
         """Opens a stream over the best connection (dials if there is none) and agrees on `protocol`.
 
         Raises:
             NegotiationError: the peer does not speak it.
+            ClosedError, UnreachableError: the peer hung up, or did not answer.
         """
+        connection = await self._connection_to(target)
+        return await negotiated(connection.open_stream(), protocol)
+
+    async def ping(self, target: Target) -> float:
+        """The round-trip time of one ping in seconds; dials first if need be. Raises what `new_stream` raises."""
+        connection = await self._connection_to(target)
+        stream = await negotiated(connection.open_stream(), PING_ID)
+        seconds = await ping(stream, self._rng)
+        await stream.close_write()
+        peer = str(connection.peer)
+        self._recorder.emit(RoundTripMeasured(*self._recorder.here, connection.number, peer, seconds))
+        return seconds
+
+    async def identify(self, target: Target) -> Identity:
+        """What the peer says of itself, asked anew: agent, protocols, addresses, the address it sees us at.
+
+        Raises what `new_stream` raises, and `ProtocolError` if the peer breaks identify's rules.
+        """
+        return await self._identify.ask(await self._connection_to(target))
+
+    async def reserve(self, relay: Target) -> Reservation:
+        """Asks a relay to take connections in for us; from then on `addresses` lists the relayed address.
+
+        The reservation is renewed by itself, and lost with the connection to the relay.
+
+        Raises:
+            RefusedError: the relay said no; `.status` is circuit-v2's status code.
+            NegotiationError: it is no relay.
+        """
+        return await self._relays.reserve(await self.dial(relay))
 
     def handle(self, protocol: str, handler: Handler) -> None:
-        """Answers `protocol` with `handler(stream, connection)`. An error in it becomes a HandlerFailed event and a reset stream.
+        """Answers `protocol` with `handler(stream, connection)`.
+
+        An error in the handler becomes a `HandlerFailed` event, and its stream is reset.
 
         Raises:
             ValueError: the protocol has a handler already.
         """
+        self._protocols.add(protocol, handler)
 
     def unhandle(self, protocol: str) -> None:
         """No longer answers `protocol`."""
+        self._protocols.remove(protocol)
 
     async def close(self) -> None:
-        """Closes every connection and listener and waits until nothing of the node runs. Twice is harmless."""
+        """Closes every connection and listener, and waits until nothing of the node runs. Twice is harmless."""
+        self._check_loop()
+        if self._punching:
+            await self._punching.tasks.close()
+        await self._relays.tasks.close()
+        await self._identify.tasks.close()
+        await self._swarm.close()
+        await self._tasks.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -170,3 +305,74 @@ class Node:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    # ---- what the swarm and the services tell
+
+    def _on_stream(self, stream: MuxedStream) -> None:
+        self._tasks.start(self._protocols.serve(stream), f"{self.name} answers {stream.connection.peer}")
+
+    def _on_opened(self, connection: Connection) -> None:
+        self._identify.opened(connection)
+
+    def _on_closed(self, connection: Connection) -> None:
+        self._identify.closed(connection)
+        self._relays.closed(connection)
+        if self._relay_service:
+            self._relay_service.closed(connection)
+        if self._punching:
+            self._punching.closed(connection)
+
+    def _on_identified(self, connection: Connection) -> None:
+        if self._punching:
+            self._punching.identified(connection)
+
+    def _on_addresses(self) -> None:
+        """Our addresses may have changed."""
+        if self._punching:
+            self._punching.addresses_changed()
+        self._identify.push(self._swarm.connections)
+
+    # ---- targets
+
+    async def _connection_to(self, target: Target) -> Connection:
+        """The best open connection, or a new one."""
+        self._check_loop()
+        open_now = self._swarm.to(_peer_of(target))
+        return open_now[0] if open_now else await self.dial(target)
+
+    def _resolve(self, target: Target) -> tuple[PeerId, tuple[Multiaddr, ...]]:
+        """Who is meant, and where it may be; a bare peer ID stands for all addresses known of it."""
+        peer = _peer_of(target)
+        if isinstance(target, Node):
+            return peer, target.addresses
+        if isinstance(target, PeerId):
+            return peer, self._peerstore.addresses(peer)
+        return peer, (_multiaddr(target),)
+
+    def _check_loop(self) -> None:
+        """A node lives in the loop it was started in.
+
+        Raises:
+            LabError: another loop is running; in a lab, only `lab.run` enters the simulated one.
+        """
+        if self._loop is None:
+            raise LabError(f"{self.name} has not been started: use `async with Node(...) as node`")
+        if asyncio.get_running_loop() is not self._loop:
+            raise LabError(f"{self.name} lives in another event loop: in a lab, write lab.run(node.verb(...))")
+
+
+def _multiaddr(given: Multiaddr | str) -> Multiaddr:
+    """Raises ValueError."""
+    return address.parse(given) if isinstance(given, str) else given
+
+
+def _peer_of(target: Target) -> PeerId:
+    """Raises ValueError."""
+    if isinstance(target, Node):
+        return target.peer_id
+    if isinstance(target, PeerId):
+        return target
+    peer = address.peer_of(_multiaddr(target))
+    if peer is None:
+        raise ValueError(f"{target} does not say which peer it leads to: it must end in /p2p/<peer ID>")
+    return peer

@@ -47,6 +47,10 @@ class Tasks:
     async def close(self) -> None:
         """Cancels all, and waits until they have ended."""
         self.cancel()
+        await self.join()
+
+    async def join(self) -> None:
+        """Waits until all but the task that calls have ended."""
         current = asyncio.current_task()
         await settle([task for task in self._running if task is not current])
 

@@ -1,0 +1,60 @@
+"""Which handler answers which protocol: the registry, and what happens to every stream a peer opens.
+
+    stream opened by the peer ──> multistream-select (10 s) ──> the handler of the protocol
+                                       │ none in common              │ it fails
+                                       └──> reset                    └──> reset, HandlerFailed
+
+A handler is the node's boundary: whatever goes wrong in it becomes an event, and the node goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from natlab.errors import NatlabError
+from natlab.events import HandlerFailed
+from natlab.host.record import Recorder
+from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.negotiate import answer, within_time
+
+Handler = Callable[[MuxedStream, Connection], Awaitable[None]]
+"""What answers a protocol: awaited with each new stream, and the connection it came over."""
+
+
+class Protocols:
+    """The protocols a node answers."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._handlers: dict[str, Handler] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Protocol ids, in order of registration."""
+        return tuple(self._handlers)
+
+    def add(self, protocol: str, handler: Handler) -> None:
+        """Raises ValueError if the protocol has a handler already."""
+        if protocol in self._handlers:
+            raise ValueError(f"{protocol} has a handler already; `unhandle` it first")
+        self._handlers[protocol] = handler
+
+    def remove(self, protocol: str) -> None:
+        self._handlers.pop(protocol, None)
+
+    async def serve(self, stream: MuxedStream) -> None:
+        """The life of one stream that a peer opened."""
+        connection = stream.connection
+        try:
+            async with within_time(stream):
+                protocol = await answer(stream, self._handlers.__contains__)
+        except (
+            NatlabError
+        ):  # the peer asked for nothing we speak, hung up, or spoke no multistream: the stream is reset
+            return
+        try:
+            await self._handlers[protocol](stream, connection)
+        except Exception as error:
+            stream.reset()
+            cause = str(error) if isinstance(error, NatlabError) else repr(error)
+            self._recorder.emit(HandlerFailed(*self._recorder.here, str(connection.peer), protocol, cause))

@@ -1,0 +1,194 @@
+"""A node and its relays: reservations kept with others, circuits taken in, and the relay service for others.
+
+    we reserve     hop RESERVE ──> the address through the relay is ours ──> renewed 2 min before it expires
+                                                                        └──> gone with the connection to the relay
+    we are called  stop CONNECT from a relay we reserved with ──> circuit ──> upgraded as responder
+    we are a relay hop from anybody ──> `natlab.protocol.relay`
+
+The dialogues are in `natlab.protocol.circuit` and `.relay`. Source: libp2p specs `relay/circuit-v2.md`; numbers of
+go-libp2p `p2p/host/autorelay/relay_finder.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from multiaddr import Multiaddr
+
+from natlab.errors import ClosedError, NatlabError, RefusedError
+from natlab.events import Reserved
+from natlab.host.addresses import OwnAddresses
+from natlab.host.protocols import Protocols
+from natlab.host.record import Recorder
+from natlab.host.swarm import Swarm
+from natlab.net import Stream
+from natlab.protocol.circuit import HOP_ID, STOP_ID, Reservation, Status, reserve
+from natlab.protocol.relay import Client, RelaySelf, serve_hop
+from natlab.protocol.reservations import RelayLimits, Reservations
+from natlab.transport import circuit
+from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.negotiate import negotiated
+from natlab.transport.tasks import Tasks
+from natlab.wire import address
+from natlab.wire.keys import PrivateKey
+from natlab.wire.peer_id import PeerId
+
+RENEW_BEFORE = 120.0
+"""Seconds before a reservation expires at which it is renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A reservation of ours, and the connection it lives and dies with."""
+
+    reservation: Reservation
+    connection: Connection
+
+
+class RelayClient:
+    """Our reservations, and the circuits that come in by them.
+
+    Args:
+        now: Unix time in seconds.
+        on_changed: told when our relayed addresses have changed.
+    """
+
+    def __init__(
+        self,
+        peer: PeerId,
+        swarm: Swarm,
+        own: OwnAddresses,
+        recorder: Recorder,
+        protocols: Protocols,
+        *,
+        now: Callable[[], float],
+        on_changed: Callable[[], None],
+    ) -> None:
+        self._peer = peer
+        self._swarm = swarm
+        self._own = own
+        self._recorder = recorder
+        self._now = now
+        self._on_changed = on_changed
+        self._held: dict[PeerId, _Held] = {}
+        self.tasks = Tasks()
+        protocols.add(STOP_ID, self._called)
+
+    async def reserve(self, connection: Connection) -> Reservation:
+        """Reserves with the relay at the other end, and keeps the reservation alive.
+
+        Raises:
+            RefusedError: it said no.
+            NegotiationError: it is no relay.
+        """
+        first = connection.peer not in self._held
+        reservation = await self._ask(connection)
+        self._held[connection.peer] = _Held(reservation, connection)
+        self._changed()
+        if first:
+            self.tasks.start(self._renew(connection), f"{self._recorder.place} renews with {connection.peer}")
+        return reservation
+
+    def address_via(self, relay: PeerId) -> Multiaddr | None:
+        """Our first address through a relay we have reserved with."""
+        held = self._held.get(relay)
+        return self._through(held)[0] if held else None
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone, and the reservation with it."""
+        held = self._held.get(connection.peer)
+        if held and held.connection is connection:
+            self._lose(connection)
+
+    async def _ask(self, connection: Connection) -> Reservation:
+        relay, status, expires = connection.peer, Status.OK.name, 0.0
+        try:
+            stream = await negotiated(connection.open_stream(), HOP_ID)
+            reservation = await reserve(stream, relay=relay, own=self._peer, now=self._now())
+            expires = reservation.expires
+            return reservation
+        except RefusedError as error:
+            status = Status(error.status).name if error.status in list(Status) else str(error.status)
+            raise
+        except NatlabError as error:
+            status = str(error)
+            raise
+        finally:
+            self._recorder.emit(Reserved(*self._recorder.here, str(relay), status, expires))
+
+    async def _renew(self, connection: Connection) -> None:
+        while (held := self._held.get(connection.peer)) and held.connection is connection:
+            await asyncio.sleep(max(held.reservation.expires - RENEW_BEFORE - self._now(), 1.0))
+            if connection.closed is not None:
+                return
+            try:
+                self._held[connection.peer] = _Held(await self._ask(connection), connection)
+            except NatlabError:
+                self._lose(connection)
+
+    def _lose(self, connection: Connection) -> None:
+        self._held.pop(connection.peer, None)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._own.set_relayed(through for held in self._held.values() for through in self._through(held))
+        self._on_changed()
+
+    def _through(self, held: _Held) -> list[Multiaddr]:
+        """The addresses the relay gave; it gives public ones only, and with none left the one we reached it at."""
+        at = held.reservation.addresses or (held.connection.route.remote,)
+        relay = held.connection.peer
+        return [address.via_relay(address.with_peer(one, relay)) for one in at if not address.is_relayed(one)]
+
+    async def _called(self, stream: MuxedStream, connection: Connection) -> None:
+        """Somebody calls us through a relay."""
+        if connection.peer not in self._held:
+            raise RefusedError("a circuit from a relay we have no reservation with", Status.NO_RESERVATION)
+        source, route = await circuit.accept(stream)
+        await self._swarm.establish(stream, route, initiator=False, expected=source)
+
+
+class RelayService:
+    """The relay for others."""
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        limits: RelayLimits,
+        swarm: Swarm,
+        own: OwnAddresses,
+        protocols: Protocols,
+        *,
+        now: Callable[[], float],
+    ) -> None:
+        self._key = key
+        self._swarm = swarm
+        self._own = own
+        self._now = now
+        self._table = Reservations(limits)
+        protocols.add(HOP_ID, self._serve)
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone; with the last one to a peer goes its reservation."""
+        if not self._swarm.direct_to(connection.peer):
+            self._table.release(connection.peer)
+
+    async def _serve(self, stream: MuxedStream, connection: Connection) -> None:
+        remote = connection.route.remote
+        ip = "" if connection.relayed else address.to_endpoint(remote).ip
+        await serve_hop(
+            stream,
+            Client(connection.peer, ip, connection.relayed),
+            relay=RelaySelf(self._key, self._own.all),
+            table=self._table,
+            now=self._now,
+            open_stop=self._open_stop,
+        )
+
+    async def _open_stop(self, target: PeerId) -> Stream:
+        connection = self._swarm.direct_to(target)
+        if connection is None:
+            raise ClosedError(f"no connection to {target}")
+        return await negotiated(connection.open_stream(), STOP_ID)

@@ -1,0 +1,340 @@
+"""The swarm: all connections of a node, how they come about, and which one to use.
+
+    dial    TCP from the listening port (port reuse), or a circuit ──> upgrade as initiator ──┐
+    accept  a listener, or a relay's stop stream ───────────────────> upgrade as responder ──┤──> connections
+    punch   all addresses at once, upgraded in DCUtR's role ─────────────────────────────────┘
+
+Port reuse: dials leave from a port we listen on, so that a NAT uses for them the mapping by which others will reach us.
+If the 4-tuple is taken an ordinary dial falls back on another port; a punch must not, for it would open the wrong
+hole. There, EADDRNOTAVAIL says that the peer's SYN has come in already, and the accepted connection is the punch's.
+
+For new streams direct connections go before relayed ones, then older ones first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from multiaddr import Multiaddr
+
+from natlab.endpoint import Endpoint, parse_ip
+from natlab.errors import ClosedError, NatlabError, SocketError, UnreachableError
+from natlab.events import ConnectionClosed, ConnectionOpened, DialFailed
+from natlab.host.record import Recorder
+from natlab.net import Network, Stream, TcpConnection, TcpListener
+from natlab.transport import circuit
+from natlab.transport.connection import Connection, MuxedStream, Route
+from natlab.transport.tasks import Tasks, first_success
+from natlab.transport.upgrade import Credentials, upgrade
+from natlab.wire import address
+from natlab.wire.peer_id import PeerId
+
+TCP_CONNECT_TIMEOUT = 5.0
+"""Seconds for a TCP handshake. Source: go-libp2p `p2p/transport/tcp/tcp.go`."""
+DIAL_TIMEOUT = 15.0
+"""Seconds for one address, handshakes included. Source: go-libp2p `p2p/net/swarm/swarm.go`."""
+RELAY_DELAY = 0.5
+"""Seconds that direct addresses are ahead of relayed ones. Source: go-libp2p `p2p/net/swarm/dial_ranker.go`."""
+DIALS_PER_PEER = 8
+"""Dials to one peer at a time. Source: go-libp2p `p2p/net/swarm/swarm_dial.go`."""
+MAX_CONNECTIONS = 192
+"""Connections a node accepts, the high water of go-libp2p `defaults.go`; beyond, new ones are reset."""
+
+
+class Swarm:
+    """The connections of one node.
+
+    Args:
+        keepalive: see `Node`.
+        on_stream: told of each stream a peer opens.
+        on_opened, on_closed: told of each connection, once.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        credentials: Credentials,
+        recorder: Recorder,
+        *,
+        keepalive: float | None,
+        reuse_port: bool,
+        on_stream: Callable[[MuxedStream], None],
+        on_opened: Callable[[Connection], None],
+        on_closed: Callable[[Connection], None],
+    ) -> None:
+        self._network = network
+        self._credentials = credentials
+        self._recorder = recorder
+        self._keepalive = keepalive
+        self._reuse_port = reuse_port
+        self._on_stream = on_stream
+        self._on_opened = on_opened
+        self._on_closed = on_closed
+        self._listeners: list[TcpListener] = []
+        self._connections: dict[int, Connection] = {}  # by number, so oldest first
+        self._made = 0
+        self._upgrading = 0
+        self._direct: dict[PeerId, list[asyncio.Future[Connection]]] = {}
+        self._locks: dict[PeerId, asyncio.Lock] = {}
+        self._tasks = Tasks()
+        self._ending = Tasks()
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        return tuple(self._connections.values())
+
+    def to(self, peer: PeerId) -> tuple[Connection, ...]:
+        """The open connections to a peer, best first."""
+        found = [connection for connection in self._connections.values() if connection.peer == peer]
+        return tuple(sorted(found, key=lambda connection: (connection.relayed, connection.number)))
+
+    def direct_to(self, peer: PeerId) -> Connection | None:
+        return next((connection for connection in self.to(peer) if not connection.relayed), None)
+
+    # ---- accepting
+
+    async def listen(self, local: Endpoint) -> Endpoint:
+        """Raises SocketError."""
+        listener = await self._network.listen_tcp(local, reuse_port=self._reuse_port)
+        self._listeners.append(listener)
+        self._tasks.start(self._accept_all(listener), f"{self._recorder.place} listens on {listener.local}")
+        return listener.local
+
+    async def _accept_all(self, listener: TcpListener) -> None:
+        while True:
+            try:
+                tcp = await listener.accept()
+            except ClosedError:
+                return
+            if len(self._connections) + self._upgrading >= MAX_CONNECTIONS:
+                tcp.reset()
+                continue
+            route = self._route(tcp, dialled=False, opened_by="dial")
+            self._tasks.start(self._accept(tcp, route), f"{self._recorder.place} upgrades {tcp.remote}")
+
+    async def _accept(self, tcp: TcpConnection, route: Route) -> None:
+        self._upgrading += 1
+        try:
+            await self.establish(tcp, route, initiator=False)
+        except NatlabError:
+            pass  # a stranger that spoke no libp2p, or changed its mind; `upgrade` has reset the connection
+        finally:
+            self._upgrading -= 1
+
+    async def establish(
+        self, below: Stream, route: Route, *, initiator: bool, expected: PeerId | None = None
+    ) -> Connection:
+        """Upgrades a byte stream and makes it one of our connections. Raises what `upgrade` raises."""
+        upgraded = await upgrade(below, self._credentials, initiator=initiator, expected=expected)
+        self._made += 1
+        connection = Connection(
+            upgraded,
+            route,
+            self._made,
+            keepalive=self._keepalive,
+            on_stream=self._on_stream,
+            on_closed=self._closed,
+        )
+        self._connections[connection.number] = connection
+        connection.start()
+        self._opened(connection)
+        return connection
+
+    # ---- dialling
+
+    async def dial(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> Connection:
+        """Dials the peer; direct addresses have a head start. Two dials to one peer take turns.
+
+        Raises:
+            UnreachableError: no address works; if there is only one, what went wrong with it is raised as it is.
+        """
+        lock = self._locks.setdefault(peer, asyncio.Lock())
+        try:
+            async with lock:
+                usable = self.to(peer) if all(map(address.is_relayed, addresses)) else [self.direct_to(peer)]
+                return next(iter(usable), None) or await self._dial_all(peer, addresses)
+        finally:
+            if not lock.locked():
+                self._locks.pop(peer, None)
+
+    async def _dial_all(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> Connection:
+        chosen = list(dict.fromkeys(addresses))[:DIALS_PER_PEER]
+        if not chosen:
+            raise UnreachableError(f"no address of {peer} is known")
+        any_direct = not all(map(address.is_relayed, chosen))
+        outcome = await first_success([self._dial_one(peer, to, any_direct) for to in chosen], NatlabError)
+        return _connection_of(peer, chosen, outcome)
+
+    async def _dial_one(self, peer: PeerId, to: Multiaddr, any_direct: bool) -> Connection:
+        if any_direct and address.is_relayed(to):
+            await asyncio.sleep(RELAY_DELAY)
+        with self._noting_failure(peer, to):
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                if address.is_relayed(to):
+                    return await self._dial_circuit(peer, to)
+                return await self._dial_direct(peer, to, initiator=True, opened_by="dial", other_port=True)
+
+    async def _dial_circuit(self, peer: PeerId, to: Multiaddr) -> Connection:
+        relay_address, _ = address.split_relay(to)
+        relay = address.peer_of(relay_address)
+        if relay is None or relay == peer:
+            raise UnreachableError(f"{to} names no relay to dial through")
+        through = await self.dial(relay, [relay_address])
+        below, route = await circuit.dial(through, peer)
+        return await self.establish(below, route, initiator=True, expected=peer)
+
+    async def _dial_direct(
+        self, peer: PeerId, to: Multiaddr, *, initiator: bool, opened_by: str, other_port: bool
+    ) -> Connection:
+        """One TCP dial and its upgrade. `other_port` allows another local port if the listening one cannot be used."""
+        if not address.is_direct_tcp(to):
+            raise UnreachableError(f"no transport for {to}")
+        remote = address.to_endpoint(to)
+        started = asyncio.get_running_loop().time()
+        local = self._listening_port(remote)
+        try:
+            tcp = await self._connect(remote, local)
+        except SocketError as error:
+            if not (other_port and local and error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE)):
+                raise
+            tcp = await self._connect(remote, None)
+        route = self._route(tcp, dialled=True, opened_by=opened_by, started=started)
+        return await self.establish(tcp, route, initiator=initiator, expected=peer)
+
+    async def _connect(self, remote: Endpoint, local: Endpoint | None) -> TcpConnection:
+        try:
+            async with asyncio.timeout(TCP_CONNECT_TIMEOUT):
+                return await self._network.dial_tcp(remote, local=local, reuse_port=local is not None)
+        except TimeoutError as error:
+            raise SocketError(errno.ETIMEDOUT, f"{remote} within {TCP_CONNECT_TIMEOUT:g} s") from error
+
+    def _listening_port(self, remote: Endpoint) -> Endpoint | None:
+        """The endpoint to dial from: one we listen on that can reach `remote`."""
+        if not self._reuse_port:
+            return None
+        for listener in self._listeners:
+            ip = parse_ip(listener.local.ip)
+            if listener.local.version != remote.version:
+                continue
+            if ip.is_unspecified or ip.is_loopback == remote.address.is_loopback:
+                return listener.local
+        return None
+
+    # ---- hole punching
+
+    async def punch(
+        self, peer: PeerId, addresses: Sequence[Multiaddr], *, initiator: bool, opened_by: str
+    ) -> Connection:
+        """Dials all addresses at once until a direct connection stands, dialled by us or accepted meanwhile.
+
+        Dials that are not needed any more are reset, so that their 4-tuples are free for the next attempt.
+
+        Raises:
+            UnreachableError: every dial failed.
+        """
+        if direct := self.direct_to(peer):
+            return direct
+        accepted = self._next_direct(peer)
+        try:
+            attempts = [self._punch_one(peer, to, accepted, initiator, opened_by) for to in addresses]
+            outcome = await first_success(attempts, NatlabError, instead=accepted)
+            return _connection_of(peer, addresses, outcome)
+        finally:
+            accepted.cancel()
+
+    async def _punch_one(
+        self, peer: PeerId, to: Multiaddr, accepted: asyncio.Future[Connection], initiator: bool, opened_by: str
+    ) -> Connection:
+        with self._noting_failure(peer, to):
+            try:
+                return await self._dial_direct(peer, to, initiator=initiator, opened_by=opened_by, other_port=False)
+            except SocketError as error:
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                return await asyncio.shield(accepted)  # the peer's SYN was here first
+
+    def _next_direct(self, peer: PeerId) -> asyncio.Future[Connection]:
+        """Done as soon as there is a direct connection to the peer."""
+        future: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        waiting = self._direct.setdefault(peer, [])
+        waiting.append(future)
+
+        def forget(done: asyncio.Future[Connection]) -> None:
+            waiting.remove(done)
+            if not waiting and self._direct.get(peer) is waiting:
+                del self._direct[peer]
+
+        future.add_done_callback(forget)
+        return future
+
+    # ---- ending
+
+    async def close(self) -> None:
+        """Closes listeners and connections, and waits until nothing runs any more."""
+        for listener in self._listeners:
+            listener.close()
+        await self._tasks.close()
+        for connection in reversed(self.connections):  # circuits before what carries them
+            await connection.close()
+        await self._ending.join()
+
+    def _opened(self, connection: Connection) -> None:
+        route = connection.route
+        if self._recorder.wants(ConnectionOpened):
+            self._recorder.emit(
+                ConnectionOpened(
+                    *self._recorder.here,
+                    connection.number,
+                    str(connection.peer),
+                    "dialer" if route.dialled else "listener",
+                    "tcp",
+                    "relayed" if route.relayed else "direct",
+                    route.opened_by,
+                    str(route.local),
+                    str(route.remote),
+                    asyncio.get_running_loop().time() - route.started,
+                )
+            )
+        self._on_opened(connection)
+        if not connection.relayed:
+            for waiting in list(self._direct.get(connection.peer, ())):
+                if not waiting.done():
+                    waiting.set_result(connection)
+
+    def _closed(self, connection: Connection, reason: str) -> None:
+        del self._connections[connection.number]
+        self._recorder.emit(ConnectionClosed(*self._recorder.here, connection.number, str(connection.peer), reason))
+        self._on_closed(connection)
+        self._ending.start(connection.close(), f"{connection!r} ends")
+
+    def _route(self, tcp: TcpConnection, *, dialled: bool, opened_by: str, started: float | None = None) -> Route:
+        return Route(
+            local=address.from_endpoint(tcp.local),
+            remote=address.from_endpoint(tcp.remote),
+            relayed=False,
+            dialled=dialled,
+            opened_by=opened_by,
+            started=asyncio.get_running_loop().time() if started is None else started,
+        )
+
+    @contextmanager
+    def _noting_failure(self, peer: PeerId, to: Multiaddr) -> Iterator[None]:
+        """Around the dial of one address: its failure becomes an event, and running out of time an error of ours."""
+        try:
+            yield
+        except (NatlabError, TimeoutError) as error:
+            cause = error if isinstance(error, NatlabError) else UnreachableError(f"not done in {DIAL_TIMEOUT:g} s")
+            self._recorder.emit(DialFailed(*self._recorder.here, str(peer), str(to), str(cause)))
+            raise cause from error
+
+
+def _connection_of(peer: PeerId, addresses: Sequence[Multiaddr], outcome: Connection | list[Exception]) -> Connection:
+    """What `first_success` brought: the connection, or the errors as one."""
+    if isinstance(outcome, Connection):
+        return outcome
+    if len(outcome) == 1 and not isinstance(outcome[0], SocketError | ClosedError | UnreachableError):
+        raise outcome[0]  # somebody answered, and the error says what was wrong with the answer
+    raise UnreachableError(f"{peer} cannot be reached", list(zip(map(str, addresses), outcome, strict=True)))
