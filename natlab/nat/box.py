@@ -37,7 +37,7 @@ from natlab.nat.config import NatConfig, UnsolicitedSyn
 from natlab.nat.filtering import admitting_session, filter_key, refusal
 from natlab.nat.mapping import Mapping, MappingKey, Session, mapping_key
 from natlab.nat.ports import allocate, random_free_port
-from natlab.nat.tcp_session import TcpState, next_state
+from natlab.nat.tcp_session import LONG_LIVED, TcpState, next_state
 from natlab.packet import Flag, IPProtocol, Packet
 
 __all__ = ["SESSION_LIMIT", "Drop", "NatBox"]
@@ -83,7 +83,9 @@ class NatBox:
         self._udp_timeout = round(config.udp_timeout * _SECOND)
         self._udp_unanswered_timeout = round(config.udp_unanswered_timeout * _SECOND)
         established, transitory = config.tcp_established_timeout, config.tcp_transitory_timeout
-        self._tcp_timeouts = [round((established if s.established else transitory) * _SECOND) for s in TcpState]
+        self._tcp_timeouts = [
+            round((established if state in LONG_LIVED else transitory) * _SECOND) for state in TcpState
+        ]
         self._mappings: dict[MappingKey, Mapping] = {}
         self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}  # protocol, external endpoint
         self._outward: dict[tuple[int, Endpoint, Endpoint], Session] = {}  # protocol, internal, remote as seen inside
@@ -105,7 +107,7 @@ class NatBox:
             session.state = next_state(session.state, packet.flags, outbound=True)
             timeout = self._tcp_timeouts[session.state]
         self._set_expiry(session, now_ns + timeout, now_ns)
-        return Packet._make((packet.protocol, session.mapping.external, session.remote, *packet[3:]))
+        return Packet(packet.protocol, session.mapping.external, session.remote, *packet[3:])
 
     def inbound(self, packet: Packet, now_ns: int) -> Packet | Drop:
         """A packet from outside: as the internal host gets it, or why it does not."""
@@ -121,7 +123,7 @@ class NatBox:
             session.answered = True
             longer = self._udp_timeout - self._udp_unanswered_timeout
             self._set_expiry(session, session.expires + longer, now_ns)
-        return Packet._make((packet.protocol, session.seen, session.mapping.internal, *packet[3:]))
+        return Packet(packet.protocol, session.seen, session.mapping.internal, *packet[3:])
 
     def expire(self, now_ns: int) -> None:
         """Ends all whose time is over. Never needed for correctness: it saves memory and completes the journal."""
@@ -222,15 +224,15 @@ class NatBox:
     def _track_inbound(self, session: Session, flags: int, now: int) -> None:
         session.state = next_state(session.state, flags, outbound=False)
         expires = now + self._tcp_timeouts[session.state]
-        if session.state.established or expires < session.expires:
+        if session.state in LONG_LIVED or expires < session.expires:
             self._set_expiry(session, expires, now)
 
     def _set_expiry(self, session: Session, expires: int, now: int) -> None:
         """Sets a session's end, and its mapping's: the latest end of its sessions."""
         mapping = session.mapping
-        was_latest = session.expires == mapping.expires
+        was_latest = expires < session.expires == mapping.expires
         session.expires = expires
-        if expires < mapping.expires and was_latest:
+        if was_latest:
             expires = max(each.expires for group in mapping.sessions.values() for each in group)
         elif expires <= mapping.expires:
             return
@@ -289,7 +291,7 @@ def _end_reason(config: NatConfig, protocol: int, sessions: list[Session]) -> st
     if protocol == _UDP:
         seconds = config.udp_timeout if last and last.answered else config.udp_unanswered_timeout
         return f"idle: nothing was sent through it for {seconds:g} s"
-    if last and last.state.established:
+    if last and last.state in LONG_LIVED:
         return f"idle: its TCP connection was silent for {config.tcp_established_timeout:g} s"
     return f"transitory: its TCP connection did not open, or was over, for {config.tcp_transitory_timeout:g} s"
 

@@ -27,7 +27,7 @@ from enum import IntEnum
 
 from natlab.packet import Flag
 
-__all__ = ["TcpState", "next_state"]
+__all__ = ["LONG_LIVED", "TcpState", "next_state"]
 
 _SYN, _FIN, _RST = int(Flag.SYN), int(Flag.FIN), int(Flag.RST)
 _CONTROL = _SYN | _FIN | _RST
@@ -45,11 +45,8 @@ class TcpState(IntEnum):
     BOTH_FIN = 6
     RESET = 7
 
-    @property
-    def established(self) -> bool:
-        """Whether the long timer runs."""
-        return TcpState.ESTABLISHED <= self <= TcpState.IN_FIN
 
+LONG_LIVED = frozenset({TcpState.ESTABLISHED, TcpState.OUT_FIN, TcpState.IN_FIN})  # the established timer runs
 
 _OUTBOUND, _INBOUND = True, False
 _TRANSITIONS = {
@@ -73,5 +70,5 @@ def next_state(state: TcpState, flags: int, outbound: bool) -> TcpState:
     if not flags & _CONTROL:
         return state
     if flags & _RST:
-        return TcpState.RESET if state.established else state
+        return TcpState.RESET if state in LONG_LIVED else state
     return _TRANSITIONS.get((state, flags & _SYN or _FIN, outbound), state)

@@ -43,7 +43,7 @@ def test_what_is_encoded_decodes_to_the_same(packet: Packet) -> None:
 
 def rfc_1071_sum(data: bytes) -> int:
     """RFC 1071 as its section 4.1 does it: add the words, fold the carries."""
-    total = sum(word for (word,) in struct.iter_unpack("!H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(word for (word,) in struct.iter_unpack("!H", data + b"\0" * (len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
