@@ -51,6 +51,7 @@ class SimTcpConnection:
         self._waiters = Waiters(layer.loop)
         self._alarm: int | None = None  # time of the heap entry that will look at the deadline
         self._gone = False
+        self._sending = False
 
     @property
     def local(self) -> Endpoint:
@@ -118,8 +119,7 @@ class SimTcpConnection:
 
     def pump(self) -> None:
         """After anything was done to the state machine: sends, sets the alarm, tells whom it concerns."""
-        for segment in self.tcb.take_segments():
-            self._layer.transmit(segment)
+        self._send()
         self._set_alarm()
         if self.tcb.state is State.CLOSED and not self._gone:
             self._gone = True
@@ -128,6 +128,16 @@ class SimTcpConnection:
             listener, self._listener = self._listener, None
             listener.handshake_over(self)
         self._waiters.wake()
+
+    def _send(self) -> None:
+        """On loopback an answer comes while we are sending; what it makes us send waits for its turn."""
+        if self._sending:
+            return
+        self._sending = True
+        while segments := self.tcb.take_segments():
+            for segment in segments:
+                self._layer.transmit(segment)
+        self._sending = False
 
     def _set_alarm(self) -> None:
         """One heap entry is enough while deadlines only move away, as they do with every ACK."""

@@ -80,7 +80,8 @@ class ReceiveSide:
         return data
 
     def discard(self) -> None:
-        """Forgets what was not read: the user has aborted."""
+        """Forgets what was not read, and the FIN: the user has aborted, the stream has no orderly end."""
+        self.finished = False
         self._ready.clear()
         self._held.clear()
 

@@ -72,6 +72,20 @@ class TestBytes:
 
         world.run(main())
 
+    def test_on_loopback_segments_leave_in_order_and_once(self, world, alice):
+        async def main():
+            dialled, accepted = await connected(alice, alice)
+            writing = asyncio.ensure_future(dialled.write(bytes(100_000)))
+            received = 0
+            while received < 100_000:
+                received += len(await accepted.read())
+            await writing
+
+        world.run(main())
+        sent = [event.packet.seq for event in world.packets(verdict=Verdict.SENT) if event.packet.payload]
+        first = sent[0]
+        assert sent == [first + 1460 * number for number in range(69)]
+
     def test_half_close(self, world, alice, bob):
         async def main():
             dialled, accepted = await connected(alice, bob)

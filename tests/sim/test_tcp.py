@@ -297,10 +297,11 @@ def test_text_before_a_reset_can_still_be_read() -> None:
     assert not scene.end.at_end
 
 
-def test_after_our_abort_nothing_is_left_to_read() -> None:
+def test_after_our_abort_nothing_is_left_to_read_and_there_is_no_orderly_end() -> None:
     scene = Scene()
-    scene.play(f"{OPEN}, data ACK, abort")
+    scene.play(f"{OPEN}, data ACK, FIN ACK, abort")
     assert scene.end.readable == 0
+    assert not scene.end.at_end
 
 
 @pytest.mark.parametrize("ending", ["close", "RST", "abort"])
