@@ -114,7 +114,7 @@ class OwnAddresses:
         """The peer at the other end says where it sees our end.
 
         Returns:
-            None where that tells nothing: through a relay, on loopback, NAT64, or not from a listening port.
+            None where that tells nothing: said before, through a relay, loopback, NAT64, not from a listening port.
         """
         if connection.relayed or not (
             address.is_direct_tcp(observed) and address.is_direct_tcp(connection.route.local)
@@ -124,9 +124,12 @@ class OwnAddresses:
         local = address.to_endpoint(connection.route.local)
         if _is_ignored(external) or not self._is_listening(local) or external.version != local.version:
             return None
-        self.forget(connection)  # it may see us elsewhere than before
-        seen = self._seen.setdefault(local.port, {}).setdefault(external, _Seen())
         observer = _observer_group(address.to_endpoint(connection.route.remote))
+        before = self._seen.get(local.port, {}).get(external)
+        if before and connection.number in before.observers.get(observer, ()):
+            return None
+        self.forget(connection)  # it may have seen us elsewhere before
+        seen = self._seen.setdefault(local.port, {}).setdefault(external, _Seen())
         seen.observers.setdefault(observer, set()).add(connection.number)
         return Observation(observed, len(seen.observers))
 

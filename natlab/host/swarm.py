@@ -161,7 +161,7 @@ class Swarm:
                 self._locks.pop(peer, None)
 
     async def _dial_all(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> Connection:
-        chosen = list(dict.fromkeys(addresses))[:DIALS_PER_PEER]
+        chosen = [to for to in dict.fromkeys(addresses) if not self._is_own(to)][:DIALS_PER_PEER]
         if not chosen:
             raise UnreachableError(f"no address of {peer} is known")
         any_direct = not all(map(address.is_relayed, chosen))
@@ -223,6 +223,18 @@ class Swarm:
                 return listener.local
         return None
 
+    def _is_own(self, to: Multiaddr) -> bool:
+        """Whether we listen there ourselves; dialling it from the listening port would even succeed (self-connect)."""
+        if not address.is_direct_tcp(to):
+            return False
+        remote = address.to_endpoint(to)
+        own = self._network.addresses()
+        return any(
+            listener.local == remote
+            or (listener.local.port == remote.port and parse_ip(listener.local.ip).is_unspecified and remote.ip in own)
+            for listener in self._listeners
+        )
+
     # ---- hole punching
 
     async def punch(
@@ -239,9 +251,10 @@ class Swarm:
             return direct
         accepted = self._next_direct(peer)
         try:
-            attempts = [self._punch_one(peer, to, accepted, initiator, opened_by) for to in addresses]
+            chosen = [to for to in addresses if not self._is_own(to)]
+            attempts = [self._punch_one(peer, to, accepted, initiator, opened_by) for to in chosen]
             outcome = await first_success(attempts, NatlabError, instead=accepted)
-            return _connection_of(peer, addresses, outcome)
+            return _connection_of(peer, chosen, outcome)
         finally:
             accepted.cancel()
 
