@@ -156,6 +156,16 @@ ROWS = [
         [Out(0, R1), In(200, R1_OTHER_PORT), Out(299, R1_OTHER_PORT), In(400, R1_OTHER_PORT)],
     ),
     Row(
+        "RFC 4787 REQ-8", "its first datagram is no answer, and earns it no longer timer", UDP,
+        NatConfig(filtering=AD, udp_timeout=120, udp_unanswered_timeout=30),
+        [Out(0, R1), In(10, R1_OTHER_PORT), In(30, R1_OTHER_PORT, refused="no mapping")],
+    ),
+    Row(
+        "RFC 5382 REQ-3", "an admitted stranger's SYNs cannot prolong its own admission", TCP, NatConfig(filtering=AD),
+        [Out(0, R1, flags=SYN), In(200, R1_OTHER_PORT, flags=SYN), In(239, R1_OTHER_PORT, flags=SYN),
+         In(240, R1_OTHER_PORT, flags=SYN, refused="no mapping")],
+    ),
+    Row(
         "RFC 5382 REQ-1", "only a SYN opens a mapping", TCP, RFC,
         [Out(0, flags=ACK, refused="only a SYN"), Out(0, flags=SYN | ACK, refused="only a SYN")],
     ),
@@ -252,6 +262,13 @@ def test_a_port_is_free_again_when_its_mapping_is_over() -> None:
     box = make_box(NatConfig())
     assert external_port(box, HOST, R1) == 4001
     assert external_port(box, OTHER_HOST, R1, at=300) == 4001
+
+
+def test_a_mapping_that_is_over_is_made_anew_with_another_random_port() -> None:
+    journal = Journal()
+    box = make_box(random_ports(), journal)
+    assert external_port(box, HOST, R1) != external_port(box, HOST, R2, at=300)
+    assert [type(event) for event in journal.events] == [MappingCreated, MappingEnded, MappingCreated]
 
 
 def test_udp_and_tcp_ports_are_apart() -> None:

@@ -154,6 +154,13 @@ def test_options_are_skipped() -> None:
     assert decode(bytes(header) + encode(UDP_V4)[20:]) == UDP_V4
 
 
+def test_a_datagram_ends_where_its_own_length_says() -> None:
+    data = bytearray(encode(UDP_V4))
+    data[24:26] = (10).to_bytes(2, "big")
+    data[26:28] = b"\0\0"  # no checksum
+    assert decode(bytes(data)).payload == b"he"
+
+
 @pytest.mark.parametrize(
     ("packet", "message"),
     [
