@@ -31,8 +31,9 @@ from natlab.packet import Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import WILDCARD, Binding, PortTable
-from natlab.sim.tcp import State, Tcb
+from natlab.sim.tcp import Tcb
 from natlab.sim.tcp_segment import opens, reset_for
+from natlab.sim.tcp_state import State
 from natlab.sim.udp import pick
 from natlab.sim.waiting import Waiters
 

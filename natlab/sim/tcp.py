@@ -1,25 +1,6 @@
 """TCP as a state machine: segments and time in, segments and time out. RFC 9293, no I/O, no clock.
 
-                              +---------+ active open: SYN
-      SYN / SYN,ACK           | CLOSED  |-----------------------+
-    (passive open) +----------+---------+                       v
-                   v                           SYN / SYN,ACK +----------+
-             +--------------+<-------------------------------| SYN-SENT |
-             | SYN-RECEIVED |   simultaneous open            +----------+
-             +--------------+                                   |
-                   | ACK of SYN          +-------------+  SYN,ACK / ACK
-                   +-------------------->| ESTABLISHED |<-------+
-                             close: FIN  +-------------+  FIN / ACK
-             +---------------------------+             +------------------+
-             v                                                            v
-       +------------+ FIN / ACK   +---------+                       +------------+
-       | FIN-WAIT-1 |------------>| CLOSING |                       | CLOSE-WAIT |
-       +------------+             +---------+                       +------------+
-             | ACK of FIN              | ACK of FIN        close: FIN     |
-             v                         v                                  v
-       +------------+ FIN / ACK   +-----------+                     +----------+  ACK of FIN
-       | FIN-WAIT-2 |------------>| TIME-WAIT |--- 2 MSL ---+       | LAST-ACK |---> CLOSED
-       +------------+             +-----------+           CLOSED    +----------+
+The states and the ways between them are drawn in `tcp_state`; a connection has two halves, `tcp_send` and `tcp_receive`.
 
 Two dials that cross, which is what a hole punch is (RFC 9293 figure 8):
 
@@ -47,39 +28,21 @@ from __future__ import annotations
 
 import errno
 import random
-from enum import StrEnum
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
 from natlab.packet import IPProtocol, Packet
+from natlab.sim.tcp_keepalive import KeepaliveTimer
 from natlab.sim.tcp_receive import ReceiveSide
 from natlab.sim.tcp_segment import ACK, FIN, RST, SYN, opens, reset_for, segment_length
 from natlab.sim.tcp_send import SendSide
 from natlab.sim.tcp_sequence import from_wire, to_wire
 from natlab.sim.tcp_settings import SECOND, TcpSettings
+from natlab.sim.tcp_state import RESET_WORTHY, State
 
 DEFAULTS = TcpSettings()
 INVALID_RATE_LIMIT = SECOND // 2
 """Linux answers at most two empty segments out of the window per second (tcp_invalid_ratelimit): no ACK loops."""
-
-
-class State(StrEnum):
-    """RFC 9293 section 3.3.2, in its spelling."""
-
-    SYN_SENT = "SYN-SENT"
-    SYN_RECEIVED = "SYN-RECEIVED"
-    ESTABLISHED = "ESTABLISHED"
-    FIN_WAIT_1 = "FIN-WAIT-1"
-    FIN_WAIT_2 = "FIN-WAIT-2"
-    CLOSE_WAIT = "CLOSE-WAIT"
-    CLOSING = "CLOSING"
-    LAST_ACK = "LAST-ACK"
-    TIME_WAIT = "TIME-WAIT"
-    CLOSED = "CLOSED"
-
-
-WE_CLOSED = frozenset({State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSING, State.LAST_ACK, State.TIME_WAIT})
-RESET_WORTHY = frozenset({State.SYN_RECEIVED, State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT})
 
 
 class Tcb:
@@ -106,8 +69,7 @@ class Tcb:
         self._outbox: list[Packet] = []
         self._ack_due = False
         self._time_wait_ends: int | None = None
-        self._heard = 0  # when the peer's last segment came
-        self._keepalives = 0  # probes sent since
+        self._keepalive = KeepaliveTimer(settings.keepalive)
         self._next_invalid_answer = 0
 
     @classmethod
@@ -129,7 +91,7 @@ class Tcb:
         if not opens(syn):
             raise ValueError(f"a connection begins with a SYN, not with {syn.flag_names or 'no flags'}")
         tcb = cls(syn.destination, syn.source, settings, SendSide(rng.getrandbits(32), settings, active=False))
-        tcb._synchronize(syn, now)
+        tcb._synchronize(syn)
         tcb.state = State.SYN_RECEIVED
         tcb._output(now)
         return tcb
@@ -139,7 +101,7 @@ class Tcb:
     @property
     def deadline(self) -> int | None:
         """When to call `timer_expired`, in nanoseconds, or None."""
-        times = (self._snd.deadline, self._time_wait_ends, self._keepalive_at())
+        times = (self._snd.deadline, self._time_wait_ends, self._keepalive.deadline)
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -219,15 +181,14 @@ class Tcb:
             self._enter_closed(None)
         if self._snd.deadline is not None and now >= self._snd.deadline and not self._snd.timer_expired(now):
             self._enter_closed(errno.ETIMEDOUT)
-        keepalive = self._keepalive_at()
-        if keepalive is not None and now >= keepalive:
-            self._keep_alive()
+        if self._keepalive.deadline is not None and now >= self._keepalive.deadline:
+            self._keep_alive(now)
         self._output(now)
 
     def segment_arrives(self, packet: Packet, now: int) -> None:
         """One segment of this 4-tuple (section 3.10.7)."""
-        self._heard = now
-        self._keepalives = 0
+        if self._keepalive.deadline is not None:
+            self._keepalive.heard(now)
         match self.state:
             case State.CLOSED:
                 return
@@ -249,7 +210,7 @@ class Tcb:
             if packet.flags & ACK:
                 self._enter_closed(errno.ECONNREFUSED)
         elif packet.flags & SYN:
-            self._synchronize(packet, now)
+            self._synchronize(packet)
             if packet.flags & ACK:
                 self._ack_due = True
                 self._establish(packet, ack, now)
@@ -257,10 +218,9 @@ class Tcb:
                 self.state = State.SYN_RECEIVED
                 self._snd.resend()
 
-    def _synchronize(self, syn: Packet, now: int) -> None:
+    def _synchronize(self, syn: Packet) -> None:
         """IRS is known."""
         self._rcv = ReceiveSide(syn.seq, self._settings.receive_buffer, self._settings.mss)
-        self._heard = now
 
     def _syn_arrives_in_syn_received(self, packet: Packet, now: int) -> None:
         """The peer's SYN again: with ACK it is figure 8's last step, without it did not get our SYN,ACK.
@@ -280,6 +240,7 @@ class Tcb:
     def _establish(self, packet: Packet, ack: int, now: int) -> None:
         self.state = State.ESTABLISHED
         self.opened = True
+        self._keepalive.heard(now)
         self._snd.acknowledged(ack, now)
         self._snd.update_window(self._sequence(packet), ack, packet.window)
         if self._snd.fin_queued:
@@ -383,31 +344,25 @@ class Tcb:
 
     def _start_time_wait(self, now: int) -> None:
         self.state = State.TIME_WAIT
+        self._keepalive.stop()
         self._time_wait_ends = now + self._settings.time_wait
 
     def _enter_closed(self, error: int | None) -> None:
         self.state = State.CLOSED
         self.error = error
         self._snd.stop()
+        self._keepalive.stop()
         self._time_wait_ends = None
         self._ack_due = False
 
     # Output.
 
-    def _keepalive_at(self) -> int | None:
-        keepalive = self._settings.keepalive
-        if keepalive is None or not self.opened or self.state in (State.TIME_WAIT, State.CLOSED):
-            return None
-        return self._heard + keepalive.idle + self._keepalives * keepalive.interval
-
-    def _keep_alive(self) -> None:
-        keepalive = self._settings.keepalive
-        if keepalive is not None and self._keepalives >= keepalive.probes:
+    def _keep_alive(self, now: int) -> None:
+        if self._keepalive.expired(now):
+            self._emit(self._snd.snd_una - 1, 0, b"")  # SEG.SEQ = SND.NXT-1 (section 3.8.4)
+        else:
             self._emit(self._snd.snd_max, RST, b"")
             self._enter_closed(errno.ETIMEDOUT)
-        else:
-            self._keepalives += 1
-            self._emit(self._snd.snd_una - 1, 0, b"")  # SEG.SEQ = SND.NXT-1 (RFC 9293 section 3.8.4)
 
     def _send_reset_for(self, packet: Packet) -> None:
         reset = reset_for(packet)

@@ -8,10 +8,11 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
 from natlab.packet import Flag, IPProtocol, Packet
-from natlab.sim.tcp import State, Tcb
+from natlab.sim.tcp import Tcb
 from natlab.sim.tcp_segment import segment_length
 from natlab.sim.tcp_sequence import to_wire
 from natlab.sim.tcp_settings import SECOND, Keepalive, TcpSettings
+from natlab.sim.tcp_state import State
 
 US, THEM = Endpoint("11.0.0.1", 4001), Endpoint("12.0.0.1", 4001)
 THEIR_ISS = 0xFFFFFFFE  # so that every test crosses the wrap

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 from natlab.packet import Packet
-from natlab.sim.tcp import State, Tcb
+from natlab.sim.tcp import Tcb
 from natlab.sim.tcp_segment import opens, reset_for
 from natlab.sim.tcp_settings import SECOND, TcpSettings
+from natlab.sim.tcp_state import State
 
 MS = SECOND // 1000
 ALICE, BOB = Endpoint("11.0.0.1", 4001), Endpoint("12.0.0.1", 4001)
