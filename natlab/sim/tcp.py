@@ -1,6 +1,6 @@
 """TCP as a state machine: segments and time in, segments and time out. RFC 9293, no I/O, no clock.
 
-The states and the ways between them are drawn in `tcp_state`; a connection has two halves, `tcp_send` and `tcp_receive`.
+The states and the ways between them are drawn in `tcp_state`. A connection has two halves: `tcp_send`, `tcp_receive`.
 
 Two dials that cross, which is what a hole punch is (RFC 9293 figure 8):
 
