@@ -28,6 +28,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, SocketError
@@ -256,8 +257,7 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
         self._closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # which 3.11's selector transport is not, formally
         self.local = Endpoint.of(*transport.get_extra_info("sockname")[:2])
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
