@@ -34,7 +34,7 @@ from natlab.events import (
     Reserved,
     Verdict,
 )
-from natlab.host.node import Node
+from natlab.host import Node
 from natlab.lab import draw as drawing
 from natlab.lab import ladder as ladders
 from natlab.lab import views
@@ -43,6 +43,7 @@ from natlab.lab.seed import rng_for
 from natlab.lab.topology import Kind, Place, Topology
 from natlab.nat import configure
 from natlab.protocol.dcutr import GO_V048, RoleProfile
+from natlab.protocol.reservations import RelayLimits
 from natlab.sim import Internet, NatRouter, SimLoop
 from natlab.sim.host import EPOCH
 from natlab.wire import pcap
@@ -126,7 +127,7 @@ class Lab:
         address: str | None = None,
         delay: float | tuple[float, float] | None = None,
         loss: float = 0.0,
-        relay_service: bool | None = None,
+        relay_service: RelayLimits | bool | None = None,
         hole_punching: RoleProfile | None = GO_V048,
         keepalive: float | None = 30.0,
         reuse_port: bool = True,
@@ -138,7 +139,7 @@ class Lab:
             address: its IPv4 address; the next free one by default.
             delay: of its link in seconds one way, 0.01 in public; a pair if the two directions differ.
             loss: probability that its link loses a packet, each way.
-            relay_service: whether it relays for others; public nodes do by default.
+            relay_service: whether it relays for others, or its limits; None: public nodes do, others do not.
             hole_punching: DCUtR role profile, None for a node that never punches.
             keepalive: seconds between pings on an idle connection; None for never, so that mappings may die.
             reuse_port: dial from the listening port.
@@ -156,7 +157,7 @@ class Lab:
             journal=self.journal,
             name=name,
             listen=[f"/ip4/{host.ip}/tcp/{PORT}"],
-            relay_service=behind is None if relay_service is None else relay_service,
+            relay_service=_limits(behind is None if relay_service is None else relay_service),
             hole_punching=hole_punching,
             keepalive=keepalive,
             reuse_port=reuse_port,
@@ -318,3 +319,8 @@ class Lab:
 
     def _cast(self) -> tuple[str, ...]:
         return tuple(name for name in self.nodes if name not in self._crowd)
+
+
+def _limits(service: RelayLimits | bool) -> RelayLimits | None:
+    """What the node takes: limits, or None for no service."""
+    return service if isinstance(service, RelayLimits) else RelayLimits() if service else None

@@ -89,7 +89,7 @@ def test_since_and_until_cut_out_a_stretch_of_time(journal, topology, names):
 def test_show_chooses_and_the_footer_says_what_is_missing(journal, topology, names):
     figure = ladder(journal.events, topology, names, CAST, show=["drop"])
     _, step, footer = figure.text.splitlines()
-    assert "SYN" in step and footer == "13 of 14 steps are not drawn (show= chooses)"
+    assert "SYN" in step and footer == "Not drawn: 2 handshake, 3 message, 8 note (show= chooses)."
 
 
 def test_a_ladder_of_two_leaves_out_who_has_no_line(journal, topology, names):

@@ -7,6 +7,7 @@ order of time; where a text would touch one that is there already, the step move
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,7 +97,8 @@ class _Placer:
     def __init__(self, layout: Layout, steps: Sequence[Step]) -> None:
         self._layout = layout
         self._steps = steps
-        self._taken: list[_Box] = []
+        self._taken: list[_Box] = []  # words, and lines they must not lie on
+        self._arrivals: list[_Box] = []  # ends of arrows; these may come close to each other
         self._heights: dict[tuple[int, int], float] = {}  # (step, stop) -> y
         self._floor = HEADER + 16.0  # nothing of this moment is higher
         self._lowest = self._floor
@@ -143,13 +145,17 @@ class _Placer:
         y = self._floor
         while True:
             labels = [label for stop in stops for label in self._labels(step, stop, y)]
-            boxes = [_box(label) for label in labels]
-            boxes += self._level_line(step, stops, y) + self._arrival(step, number, stops, y)
-            clashes = [taken.bottom - box.top for box in boxes for taken in self._taken if box.meets(taken)]
+            boxes = [_box(label) for label in labels] + self._level_line(step, stops, y)
+            arrival = self._arrival(step, number, stops, y)
+            clashes = [
+                taken.bottom - box.top for box in boxes for taken in self._taken + self._arrivals if box.meets(taken)
+            ]
+            clashes += [taken.bottom - box.top for box in arrival for taken in self._taken if box.meets(taken)]
             if not clashes:
                 break
             y += max(clashes) + 0.5
-        self._taken.extend(boxes)
+        self._taken += boxes
+        self._arrivals += arrival
         self._lowest = max(self._lowest, y)
         return y, labels
 
@@ -177,7 +183,7 @@ class _Placer:
         words = [(step.text if index == 0 else stop.label)] if index < last or step.end else []
         labels = [_aside(x, y - 5.0, line, ahead) for line in words if line]
         if index == last and step.ending:
-            lines = textwrap.wrap(step.ending, 27)
+            lines = _wrapped(step.ending, 27)
             labels += [
                 _aside(x + 4 * ahead, y + 4.0 + LINE_HEIGHT * (n + (last == 0)), line, ahead)
                 for n, line in enumerate(lines)
@@ -187,7 +193,7 @@ class _Placer:
     def _note(self, step: Step, x: float, y: float) -> list[Label]:
         """Notes stand outside the ladder; those of inner columns to the right."""
         outside = -1 if x == min(self._layout.columns.values()) else 1
-        lines = textwrap.wrap(step.text, 23)
+        lines = _wrapped(step.text, 23)
         return [_aside(x, y + 4.0 + LINE_HEIGHT * number, line, outside) for number, line in enumerate(lines)]
 
     def _direction(self, step: Step, index: int) -> int:
@@ -207,6 +213,11 @@ class _Placer:
         return self._layout.columns[stop.place]
 
 
+def _wrapped(words: str, width: int) -> list[str]:
+    """Lines of at most `width` characters; a number stays with its unit (joined by a no-break space)."""
+    return textwrap.wrap(re.sub(r"(\d) (m?s|B)\b", "\\1\u00a0\\2", words), width)
+
+
 def _aside(x: float, y: float, words: str, side: int) -> Label:
     """Text beside a vertical line, to its right (1) or left (-1)."""
     return Label((x + 9.0 * side, y), words, "start" if side > 0 else "end")
@@ -216,4 +227,4 @@ def _box(label: Label) -> _Box:
     x, baseline = label.at
     width = text_width(label.words)
     left = x if label.anchor == "start" else x - width
-    return _Box(left, left + width, baseline - 10.0, baseline + 3.0)
+    return _Box(left, left + width, baseline - 10.0, baseline + 4.0)

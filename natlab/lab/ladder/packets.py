@@ -63,8 +63,7 @@ def topic_of(packet: Packet) -> str:
 def _label(packet: Packet) -> str:
     if packet.protocol == IPProtocol.UDP:
         return f"UDP {len(packet.payload)} B"
-    names = packet.flag_names.replace(" PSH", "").replace("PSH ", "")
-    return f"{names} {len(packet.payload)} B" if packet.payload else names
+    return f"data {len(packet.payload)} B" if topic_of(packet) == "data" else packet.flag_names
 
 
 def _rewriting(hop: PacketSeen) -> str:
@@ -80,4 +79,4 @@ def _identity(packet: Packet) -> tuple[object, ...]:
     """What a retransmission shares with the first transmission. Datagrams have no such thing."""
     if packet.protocol == IPProtocol.UDP:
         return (packet.flight,)
-    return (packet.source, packet.destination, packet.flags, packet.seq, len(packet.payload))
+    return (packet.source, packet.destination, packet.flags, packet.seq, packet.ack, len(packet.payload))

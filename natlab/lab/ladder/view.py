@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -49,8 +50,8 @@ def ladder(
     chosen = [step for step in visible if step.topic in show or ("drop" in show and step.end)]
     kept = chosen[:MOST_STEPS]
     title = f"Packet ladder of {', '.join(places)}" + (f", {kept[0].time:.3f} s to {_end(kept):.3f} s" if kept else "")
-    footer = _footer(visible, len(visible) - len(kept), len(chosen) - len(kept))
-    description = " ".join([*(f"{sentence(step)}." for step in kept), footer]) if kept else "Nothing happened."
+    footer = _footer(visible, chosen, len(chosen) - len(kept))
+    description = " ".join([*(f"{sentence(step)}." for step in kept), footer]).rstrip() if kept else "Nothing happened."
     art = picture(lay_out(kept, places), [topology[place] for place in places], title, description, footer)
     return Figure(title, _gist(kept), art, "\n".join([plain(kept, places), footer]).rstrip())
 
@@ -84,12 +85,12 @@ def _end(steps: Sequence[Step]) -> float:
     return max(stop.time for step in steps for stop in step.stops)
 
 
-def _footer(visible: Sequence[Step], hidden: int, cut: int) -> str:
+def _footer(visible: Sequence[Step], chosen: Sequence[Step], cut: int) -> str:
     """What the ladder does not show."""
-    if not hidden:
-        return ""
-    more = f"; the last {cut} are cut: choose since= and until=" if cut else ""
-    return f"{hidden} of {len(visible)} steps are not drawn (show= chooses){more}"
+    hidden = Counter(step.topic for step in visible) - Counter(step.topic for step in chosen)
+    counts = ", ".join(f"{hidden[topic]} {topic}" for topic in SHOWABLE if hidden[topic])
+    notes = [f"Not drawn: {counts} (show= chooses)."] if counts else []
+    return " ".join([*notes, *([f"The last {cut} steps are cut: choose since= and until=."] if cut else [])])
 
 
 def _gist(steps: Sequence[Step]) -> str:

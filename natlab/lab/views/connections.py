@@ -22,7 +22,7 @@ class ConnectionRow(NamedTuple):
     """
     Columns:
         opened: float64, seconds since the lab began: secured at the end that was first.
-        dialer, listener: string, the two nodes; in a hole punch both dial, and roles say who is called which.
+        dialer, listener: string, the two nodes; in a hole punch both dialled, and it means nothing.
         transport: string, tcp.
         path: string, direct or relayed.
         opened_by: string, dial, reversal or hole punch.
@@ -77,7 +77,7 @@ class Life:
             len(self.reports) == 1
             and (first.transport, first.path) == (report.transport, report.path)
             and (first.place, who(first.peer, names)) == (who(report.peer, names), report.place)
-            and first.role != report.role
+            and (first.role != report.role or report.opened_by == "hole punch")  # there both ends dialled
             and math.isnan(self.closed)
         )
 
