@@ -137,6 +137,7 @@ class Session:
         self._ours = 1 if client else 0  # the parity of our stream IDs
         self._next_stream = 1 if client else 2
         self._unacknowledged = 0
+        self._inbound = 0  # streams the peer opened
         self._pings = 0
         self._we_go = self._peer_goes = False
         self._to_send: list[bytes | memoryview] = []
@@ -287,9 +288,9 @@ class Session:
             raise ProtocolError(f"{header.type.name} frame for stream 0, which is the session")
         if header.flags & Flag.SYN:
             self._on_syn(header.stream)
-        if header.type is FrameType.DATA:
-            self._body, self._body_left = (header.stream, header.flags), header.length
         state = self._streams.get(header.stream)
+        if header.type is FrameType.DATA:  # data for a stream that is not there must not reach one we open meanwhile
+            self._body, self._body_left = (header.stream if state else SESSION, header.flags), header.length
         if state is None:
             return
         if header.flags & Flag.ACK:
@@ -308,10 +309,10 @@ class Session:
             raise ProtocolError(f"the peer opened stream {stream}, a number that is ours to open")
         if stream in self._streams:
             raise ProtocolError(f"the peer opened stream {stream} twice")
-        inbound = sum(1 for number in self._streams if number % 2 != self._ours)
-        if self._we_go or inbound >= MAX_INBOUND_STREAMS:
+        if self._we_go or self._inbound >= MAX_INBOUND_STREAMS:
             self._send(FrameType.WINDOW_UPDATE, Flag.RST, stream)
             return
+        self._inbound += 1
         self._streams[stream] = _Stream(acknowledged=True)
         self._send(FrameType.WINDOW_UPDATE, Flag.ACK, stream)
         self._events.append(StreamOpened(stream))
@@ -364,3 +365,4 @@ class Session:
 
     def _forget(self, stream: int) -> None:
         self._acknowledge(self._streams.pop(stream))
+        self._inbound -= stream % 2 != self._ours

@@ -139,6 +139,11 @@ class TestData:
             assert server.read(1) == b"abcde"
             assert frames(server.data_to_send())[-1] == Header(PING, Flag.ACK, 0, 9)
 
+    def test_the_fin_of_a_frame_counts_when_its_data_is_complete(self) -> None:
+        server = Session(client=False)
+        assert StreamFinished(1) not in server.receive(frame(DATA, Flag.SYN | Flag.FIN, 1, 2, b"a"))
+        assert server.receive(b"b") == [StreamReadable(1), StreamFinished(1)]
+
 
 class TestWindow:
     def test_a_writer_stops_at_256_kib(self) -> None:
@@ -169,6 +174,15 @@ class TestWindow:
             assert len(pair.server.read(stream, 2 * MAX_WINDOW)) == sent
             pair.to_client()
         assert most == MAX_WINDOW
+
+    def test_after_the_fin_no_window_is_granted(self) -> None:
+        pair = Pair()
+        stream = pair.opened()
+        pair.client.write(stream, bytes(INITIAL_WINDOW))
+        pair.client.close_write(stream)
+        pair.to_server()
+        pair.server.read(stream, INITIAL_WINDOW)
+        assert pair.server.data_to_send() == b""
 
     def test_data_beyond_the_window_is_a_protocol_error(self) -> None:
         server = Session(client=False)
@@ -297,6 +311,13 @@ class TestSession:
         wire = frame(DATA, 0, 9, 2, b"xx") + frame(WINDOW, 0, 9, 5) + frame(WINDOW, Flag.RST, 9) + frame(DATA, 4, 9)
         assert server.receive(wire) == []
         assert server.data_to_send() == b""
+
+    def test_data_for_a_stream_not_there_is_skipped_even_if_we_open_it_meanwhile(self) -> None:
+        client = Session(client=True)
+        client.receive(frame(DATA, 0, 1, 2**32 - 1, b"before"))
+        assert client.open_stream() == 1
+        assert client.receive(b"behind") == []
+        assert client.read(1) == b""
 
 
 HEADERS = st.builds(

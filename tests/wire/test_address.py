@@ -86,7 +86,12 @@ def test_a_bare_circuit_has_no_relay() -> None:
     + [(f"ip6/{ip}", False) for ip in ("::1", "fe80::1", "fc00::1", "2001:db8::1", "ff02::1", "4000::1")]
     + [("dns4/example.com", True), ("dnsaddr/bootstrap.libp2p.io", True)]
     + [(f"dns/{name}", False) for name in ("localhost", "a.localhost", "printer.local", "x.test", "y.invalid")]
-    + [("dns/router.home.arpa", False), ("dns/LOCALHOST", False), ("dns/1.0.0.10.in-addr.arpa", False)],
+    + [
+        ("dns/router.home.arpa", False),
+        ("dns/LOCALHOST", False),
+        ("dns/localhost.", False),
+        ("dns/1.0.0.10.in-addr.arpa", False),
+    ],
 )
 def test_public_by_the_rule_of_go_multiaddr(first: str, public: bool) -> None:
     assert address.is_public(address.parse(f"/{first}/tcp/4001")) is public
@@ -115,6 +120,13 @@ def test_text_that_is_no_address(text: str) -> None:
 def test_bytes_that_are_no_address(data: bytes) -> None:
     with pytest.raises(DecodeError):
         address.decode(data)
+
+
+def test_an_address_has_at_most_1024_bytes() -> None:
+    longest = bytes(address.parse("/tcp/1")) * (address.MAX_ADDRESS_BYTES // 3)
+    assert bytes(address.decode(longest)) == longest
+    with pytest.raises(DecodeError, match="1026 bytes"):
+        address.decode(longest + longest[:3])
 
 
 def test_unknown_protocols_of_a_peer_are_left_out() -> None:

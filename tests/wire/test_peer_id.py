@@ -1,3 +1,4 @@
+import base64
 import contextlib
 import hashlib
 import json
@@ -75,6 +76,17 @@ def test_a_value() -> None:
 def test_text_that_is_no_peer_id(text: str) -> None:
     with pytest.raises(ValueError, match="not a peer ID"):
         PeerId.parse(text)
+
+
+def test_a_cid_must_be_of_a_libp2p_key() -> None:
+    multihash = bytes(PeerId.parse(EXAMPLES["base58_sha256"]))
+    for version, codec, good in ((1, 0x72, True), (1, 0x70, False), (0, 0x72, False)):
+        text = "b" + base64.b32encode(bytes((version, codec)) + multihash).decode().lower().rstrip("=")
+        if good:
+            assert bytes(PeerId.parse(text)) == multihash
+        else:
+            with pytest.raises(ValueError, match="not of a libp2p key"):
+                PeerId.parse(text)
 
 
 @pytest.mark.parametrize("data", ["", "00", "0000", "1220", "1221" + "00" * 33, "1320" + "00" * 32, "002b" + "00" * 43])
