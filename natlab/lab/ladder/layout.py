@@ -100,6 +100,7 @@ class _Placer:
         self._taken: list[_Box] = []  # words, and lines they must not lie on
         self._arrivals: list[_Box] = []  # ends of arrows; these may come close to each other
         self._heights: dict[tuple[int, int], float] = {}  # (step, stop) -> y
+        self._reached: dict[str, float] = {}  # place -> y of the last thing there
         self._floor = HEADER + 16.0  # nothing of this moment is higher
         self._lowest = self._floor
 
@@ -142,7 +143,8 @@ class _Placer:
 
     def _settle(self, step: Step, number: int, stops: list[int]) -> tuple[float, list[Label]]:
         """The highest y at which this moment of a step touches nothing."""
-        y = self._floor
+        place = step.stops[stops[0]].place
+        y = max(self._floor, self._reached.get(place, 0.0))
         while True:
             labels = [label for stop in stops for label in self._labels(step, stop, y)]
             boxes = [_box(label) for label in labels] + self._level_line(step, stops, y)
@@ -154,6 +156,7 @@ class _Placer:
             if not clashes:
                 break
             y += max(clashes) + 0.5
+        self._reached[place] = y
         self._taken += boxes
         self._arrivals += arrival
         self._lowest = max(self._lowest, y)
