@@ -27,7 +27,7 @@ from typing import Self, TypeAlias
 
 from multiaddr import Multiaddr
 
-from natlab.errors import LabError
+from natlab.errors import ClosedError, LabError
 from natlab.events import Journal, RoundTripMeasured
 from natlab.host.addresses import OwnAddresses
 from natlab.host.identify import IdentifyService
@@ -103,6 +103,7 @@ class Node:
         self.name = name or str(self.peer_id)[-8:]
         self._at_start = [_multiaddr(one) for one in listen]
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
         self._tasks = Tasks()
         self._recorder = Recorder(journal, self.name)
         self._protocols = Protocols(self._recorder)
@@ -193,7 +194,7 @@ class Node:
         """Listens on the addresses asked for. `async with` calls it.
 
         Raises:
-            SocketError: an address is taken, or not this computer's.
+            SocketError: not an address of this computer, or taken by a program that does not share its port.
         """
         self._loop = asyncio.get_running_loop()
         try:
@@ -208,9 +209,10 @@ class Node:
 
         Raises:
             ValueError: not a TCP address.
-            SocketError: the address is taken, or not this computer's.
+            SocketError: not an address of this computer, or taken by a program that does not share its port.
+            ClosedError: the node was closed.
         """
-        self._check_loop()
+        self._check_open()
         local = await self._swarm.listen(address.to_endpoint(_multiaddr(on)))
         self._own.listening_on(local)
         self._on_addresses()
@@ -226,7 +228,7 @@ class Node:
             ProtocolError, NegotiationError: what answered speaks no libp2p, or none in common.
             RefusedError: the relay refused the circuit.
         """
-        self._check_loop()
+        self._check_open()
         peer, addresses = self._resolve(target)
         if peer == self.peer_id:
             raise ValueError("a node cannot dial itself")
@@ -290,6 +292,7 @@ class Node:
     async def close(self) -> None:
         """Closes every connection and listener, and waits until nothing of the node runs. Twice is harmless."""
         self._check_loop()
+        self._is_closed = True
         if self._punching:
             await self._punching.tasks.close()
         await self._relays.tasks.close()
@@ -336,7 +339,7 @@ class Node:
 
     async def _connection_to(self, target: Target) -> Connection:
         """The best open connection, or a new one."""
-        self._check_loop()
+        self._check_open()
         open_now = self._swarm.to(_peer_of(target))
         return open_now[0] if open_now else await self.dial(target)
 
@@ -348,6 +351,12 @@ class Node:
         if isinstance(target, PeerId):
             return peer, self._peerstore.addresses(peer)
         return peer, (_multiaddr(target),)
+
+    def _check_open(self) -> None:
+        """Raises LabError as `_check_loop` does, and ClosedError after `close`."""
+        self._check_loop()
+        if self._is_closed:
+            raise ClosedError(f"{self.name} was closed")
 
     def _check_loop(self) -> None:
         """A node lives in the loop it was started in.

@@ -4,14 +4,15 @@
                                        │ none in common              │ it fails
                                        └──> reset                    └──> reset, HandlerFailed
 
-A handler is the node's boundary: whatever goes wrong in it becomes an event, and the node goes on.
+A handler is the node's boundary: whatever goes wrong in it becomes an event, and the node goes on. A `RefusedError` is
+nothing wrong: the handler has said no to the peer, in the words of its protocol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from natlab.errors import NatlabError
+from natlab.errors import NatlabError, RefusedError
 from natlab.events import HandlerFailed
 from natlab.host.record import Recorder
 from natlab.transport.connection import Connection, MuxedStream
@@ -54,6 +55,8 @@ class Protocols:
             return
         try:
             await self._handlers[protocol](stream, connection)
+        except RefusedError:
+            await stream.close_write()
         except Exception as error:
             stream.reset()
             cause = str(error) if isinstance(error, NatlabError) else repr(error)

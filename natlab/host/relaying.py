@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from multiaddr import Multiaddr
 
-from natlab.errors import ClosedError, NatlabError, RefusedError
+from natlab.errors import ClosedError, NatlabError, ProtocolError, RefusedError
 from natlab.events import Reserved
 from natlab.host.addresses import OwnAddresses
 from natlab.host.protocols import Protocols
@@ -145,7 +145,7 @@ class RelayClient:
     async def _called(self, stream: MuxedStream, connection: Connection) -> None:
         """Somebody calls us through a relay."""
         if connection.peer not in self._held:
-            raise RefusedError("a circuit from a relay we have no reservation with", Status.NO_RESERVATION)
+            raise ProtocolError("a circuit from a relay we have no reservation with")
         source, route = await circuit.accept(stream)
         await self._swarm.establish(stream, route, initiator=False, expected=source)
 

@@ -77,6 +77,7 @@ class Swarm:
         self._connections: dict[int, Connection] = {}  # by number, so oldest first
         self._made = 0
         self._upgrading = 0
+        self._is_closed = False
         self._direct: dict[PeerId, list[asyncio.Future[Connection]]] = {}
         self._locks: dict[PeerId, asyncio.Lock] = {}
         self._tasks = Tasks()
@@ -129,6 +130,9 @@ class Swarm:
     ) -> Connection:
         """Upgrades a byte stream and makes it one of our connections. Raises what `upgrade` raises."""
         upgraded = await upgrade(below, self._credentials, initiator=initiator, expected=expected)
+        if self._is_closed:
+            below.reset()
+            raise ClosedError("the node was closed meanwhile")
         self._made += 1
         connection = Connection(
             upgraded,
@@ -286,13 +290,16 @@ class Swarm:
     # ---- ending
 
     async def close(self) -> None:
-        """Closes listeners and connections, and waits until nothing runs any more."""
+        """Closes listeners and connections, and waits until nothing runs any more. No new connection is made."""
+        self._is_closed = True
         for listener in self._listeners:
             listener.close()
         await self._tasks.close()
-        for connection in reversed(self.connections):  # circuits before what carries them
-            await connection.close()
-        await self._ending.join()
+        for relayed in (True, False):  # circuits before what carries them
+            for connection in self.connections:
+                if connection.relayed is relayed:
+                    self._end(connection)
+            await self._ending.join()
 
     def _opened(self, connection: Connection) -> None:
         route = connection.route
@@ -321,6 +328,9 @@ class Swarm:
         del self._connections[connection.number]
         self._recorder.emit(ConnectionClosed(*self._recorder.here, connection.number, str(connection.peer), reason))
         self._on_closed(connection)
+        self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
         self._ending.start(connection.close(), f"{connection!r} ends")
 
     def _route(self, tcp: TcpConnection, *, dialled: bool, opened_by: str, started: float | None = None) -> Route:

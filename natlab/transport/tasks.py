@@ -50,9 +50,10 @@ class Tasks:
         await self.join()
 
     async def join(self) -> None:
-        """Waits until all but the task that calls have ended."""
+        """Waits until all but the task that calls have ended, those started meanwhile included."""
         current = asyncio.current_task()
-        await settle([task for task in self._running if task is not current])
+        while others := [task for task in self._running if task is not current]:
+            await settle(others)
 
 
 async def settle(tasks: Sequence[asyncio.Task[Any]]) -> None:
