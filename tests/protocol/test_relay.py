@@ -189,6 +189,15 @@ class TestConnect:
 
         run(main)
 
+    def test_a_target_that_cannot_be_opened_a_stream_to_costs_thirty_seconds(self, run, make):
+        async def main():
+            relay = make()
+            relay.open_stop = lambda peer: asyncio.sleep(100.0)
+            assert await refused(relay, reserved=True) == Status.CONNECTION_FAILED
+            assert asyncio.get_running_loop().time() == pytest.approx(30.0, abs=0.1)
+
+        run(main)
+
     def test_an_initiator_that_left_meanwhile_frees_the_target(self, run, make):
         async def target_part(stream):
             await asyncio.sleep(5.0)
