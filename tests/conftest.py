@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without deadlines (machines differ) and without chance in CI (a failure must repeat)."""
+"""What all tests share: hypothesis without deadlines (machines differ), and in CI without chance: a failure repeats."""
 
 import os
 
