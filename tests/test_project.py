@@ -124,13 +124,6 @@ def test_the_citation_names_the_version() -> None:
     assert citation["license"] == PROJECT["project"]["license"]
 
 
-def test_the_readme_points_at_files_that_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
-    assert "docs/first-punch.svg" in targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
-
-
 def test_the_measured_punches_are_whole() -> None:
     """What data/README.md says of the 81 rows."""
     lines = (ROOT / "data/measured/go-go-tcp.csv").read_text().splitlines()
