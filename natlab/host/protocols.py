@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from natlab.errors import NatlabError, RefusedError
+from natlab.errors import ClosedError, NatlabError, RefusedError
 from natlab.events import HandlerFailed
 from natlab.host.record import Recorder
 from natlab.transport.connection import Connection, MuxedStream
@@ -59,5 +59,7 @@ class Protocols:
             await stream.close_write()
         except Exception as error:
             stream.reset()
+            if isinstance(error, ClosedError) and connection.closed is not None:
+                return  # the connection ended, and every stream with it
             cause = str(error) if isinstance(error, NatlabError) else repr(error)
             self._recorder.emit(HandlerFailed(*self._recorder.here, str(connection.peer), protocol, cause))

@@ -5,8 +5,9 @@
     punch   all addresses at once, upgraded in DCUtR's role ─────────────────────────────────┘
 
 Port reuse: dials leave from a port we listen on, so that a NAT uses for them the mapping by which others will reach us.
-If the 4-tuple is taken an ordinary dial falls back on another port; a punch must not, for it would open the wrong
-hole. There, EADDRNOTAVAIL says that the peer's SYN has come in already, and the accepted connection is the punch's.
+If the 4-tuple is taken, or two ordinary dials met in a simultaneous open for which nobody has agreed on roles, an
+ordinary dial falls back on another port. A punch must not, for it would open the wrong hole. There, EADDRNOTAVAIL says
+that the peer's SYN has come in already, and the accepted connection is the punch's.
 
 For new streams direct connections go before relayed ones, then older ones first.
 """
@@ -21,7 +22,7 @@ from contextlib import contextmanager
 from multiaddr import Multiaddr
 
 from natlab.endpoint import Endpoint, parse_ip
-from natlab.errors import ClosedError, NatlabError, SocketError, UnreachableError
+from natlab.errors import ClosedError, DecodeError, NatlabError, SocketError, UnreachableError
 from natlab.events import ConnectionClosed, ConnectionOpened, DialFailed
 from natlab.host.record import Recorder
 from natlab.net import Network, Stream, TcpConnection, TcpListener
@@ -193,18 +194,23 @@ class Swarm:
     async def _dial_direct(
         self, peer: PeerId, to: Multiaddr, *, initiator: bool, opened_by: str, other_port: bool
     ) -> Connection:
-        """One TCP dial and its upgrade. `other_port` allows another local port if the listening one cannot be used."""
+        """One TCP dial and its upgrade. `other_port` allows another local port if the listening one is of no use."""
         if not address.is_direct_tcp(to):
             raise UnreachableError(f"no transport for {to}")
         remote = address.to_endpoint(to)
-        started = asyncio.get_running_loop().time()
         local = self._listening_port(remote)
         try:
-            tcp = await self._connect(remote, local)
-        except SocketError as error:
-            if not (other_port and local and error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE)):
+            return await self._dial_from(local, remote, peer, initiator, opened_by)
+        except (SocketError, DecodeError) as error:
+            if not (other_port and local and _other_port_helps(error)):
                 raise
-            tcp = await self._connect(remote, None)
+        return await self._dial_from(None, remote, peer, initiator, opened_by)
+
+    async def _dial_from(
+        self, local: Endpoint | None, remote: Endpoint, peer: PeerId, initiator: bool, opened_by: str
+    ) -> Connection:
+        started = asyncio.get_running_loop().time()
+        tcp = await self._connect(remote, local)
         route = self._route(tcp, dialled=True, opened_by=opened_by, started=started)
         return await self.establish(tcp, route, initiator=initiator, expected=peer)
 
@@ -352,6 +358,11 @@ class Swarm:
             cause = error if isinstance(error, NatlabError) else UnreachableError(f"not done in {DIAL_TIMEOUT:g} s")
             self._recorder.emit(DialFailed(*self._recorder.here, str(peer), str(to), str(cause)))
             raise cause from error
+
+
+def _other_port_helps(error: SocketError | DecodeError) -> bool:
+    """The 4-tuple is taken; or the SYNs of two ordinary dials have crossed, and both ends speak as initiator."""
+    return isinstance(error, DecodeError) or error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE)
 
 
 def _connection_of(peer: PeerId, addresses: Sequence[Multiaddr], outcome: Connection | list[Exception]) -> Connection:
