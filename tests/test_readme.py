@@ -7,20 +7,31 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+PICTURE = ROOT / "docs/first-punch.svg"
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_punches_a_hole() -> None:
-    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert example
+def example() -> dict[str, Any]:
+    """What the README's Python example leaves behind."""
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code
     names: dict[str, Any] = {}
-    exec(example[1], names)
-    assert list(names["lab"].punches["outcome"]) == ["success"]
+    exec(code[1], names)
+    return names
+
+
+def test_the_example_punches_a_hole() -> None:
+    assert list(example()["lab"].punches["outcome"]) == ["success"]
+
+
+def test_the_picture_is_the_one_that_the_example_draws() -> None:
+    """If the drawing has changed on purpose: `python tests/test_readme.py` draws it anew."""
+    assert PICTURE.read_text() == example()["picture"].svg
 
 
 def test_its_links_lead_to_files() -> None:
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", README) if "://" not in target]
-    assert "docs/first-punch.svg" in targets
+    assert PICTURE.relative_to(ROOT).as_posix() in targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
@@ -29,3 +40,7 @@ def test_every_notebook_is_named_and_those_to_come_are_not_there() -> None:
     named = set(re.findall(r"\b(?:\d\d|x\d)-[a-z-]+[a-z]\b", README))
     to_come = {name for names in re.findall(r"([^|;]*), to come", README) for name in named if name in names}
     assert there == named - to_come
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(example()["picture"].svg)
