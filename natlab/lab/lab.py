@@ -86,6 +86,9 @@ class Lab:
         self._places: list[Place] = []
         self._crowd: list[str] = []
 
+    def __repr__(self) -> str:
+        return f"<Lab seed={self.seed} at {self.now:.3f} s: {', '.join(self.nodes) or 'empty'}>"
+
     def _rng(self, owner: str) -> random.Random:
         return rng_for(self.seed, owner)
 
@@ -308,6 +311,11 @@ class Lab:
         chosen = [s for s in seen if (s.place == place if place else s.verdict == Verdict.SENT)]
         with Path(path).open("wb") as file:
             return pcap.write(file, [(s.time, s.packet) for s in chosen], epoch=int(EPOCH))
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The hosts and NAT boxes, in the order they were made."""
+        return tuple(self._places)
 
     @property
     def _topology(self) -> Topology:

@@ -23,7 +23,7 @@ from natlab.events import (
     Reserved,
 )
 from natlab.lab.ladder.steps import Step, StepKind, Stop
-from natlab.lab.views.frame import Names, who
+from natlab.lab.views.frame import Names, named, who
 
 _RELAY = re.compile(r"/p2p/([^/]+)/p2p-circuit")
 
@@ -106,18 +106,18 @@ def _note(event: Event, names: Names) -> list[tuple[str, str]]:
         case PunchDialled():
             return [("note", f"dials {who(event.peer, names)} ({event.role}, attempt {event.attempt})")]
         case PunchEnded():
-            return [("note", f"{_attempt(event.attempt)}: {_first_line(event.outcome)}")]
+            return [("note", f"{_attempt(event.attempt)}: {_first_line(event.outcome, names)}")]
         case ConnectionOpened():
             how = "" if event.opened_by == "dial" else f", by {event.opened_by}"
             return [("note", f"{event.path} connection to {who(event.peer, names)}{how}")]
         case ConnectionClosed():
-            return [("note", f"connection to {who(event.peer, names)} closed: {_first_line(event.reason)}")]
+            return [("note", f"connection to {who(event.peer, names)} closed: {_first_line(event.reason, names)}")]
         case Reserved():
             return [("note", f"reservation on {who(event.relay, names)}: {event.status}")]
         case DialFailed():
-            return [("note", f"dial to {who(event.peer, names)} failed: {_first_line(event.cause)}")]
+            return [("note", f"dial to {who(event.peer, names)} failed: {_first_line(event.cause, names)}")]
         case HandlerFailed():
-            return [("note", f"{_short(event.protocol)} ended: {_first_line(event.cause)}")]
+            return [("note", f"{_short(event.protocol)} ended: {_first_line(event.cause, names)}")]
         case AddressObserved():
             return [("observation", f"{who(event.observer, names)} sees it at {event.address}")]
         case _:
@@ -128,5 +128,5 @@ def _attempt(number: int) -> str:
     return f"attempt {number}" if number else "connection reversal"
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+def _first_line(words: str, names: Names) -> str:
+    return named(words.partition("\n")[0], names)

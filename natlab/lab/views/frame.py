@@ -26,3 +26,10 @@ def frame(row_type: type[NamedTuple], rows: Iterable[NamedTuple]) -> pd.DataFram
 def who(peer: str, names: Names) -> str:
     """The lab's name for a peer ID; a stranger is shown by the end of its ID, where IDs differ."""
     return names.get(peer) or (peer if len(peer) <= 12 else "…" + peer[-6:])
+
+
+def named(words: str, names: Names) -> str:
+    """A message of a node on one line, with names where it has peer IDs."""
+    for peer, name in names.items():
+        words = words.replace(peer, name)
+    return " ".join(words.split())

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from natlab.events import Journal, PunchDialled, PunchEnded
-from natlab.lab.views.frame import Names, frame, who
+from natlab.lab.views.frame import Names, frame, named, who
 
 
 class PunchRow(NamedTuple):
@@ -50,13 +50,13 @@ def punches(journal: Journal, names: Names) -> pd.DataFrame:
                 responder = who(event.peer, names)
                 ours = dialled.pop((event.place, responder), math.nan)
                 theirs = dialled.pop((responder, event.place), math.nan)
-                rows.append(_row(event, responder, theirs - ours))
+                rows.append(_row(event, responder, theirs - ours, named(event.outcome, names)))
             case _:
                 pass
     return frame(PunchRow, rows)
 
 
-def _row(event: PunchEnded, responder: str, sync_error: float) -> PunchRow:
+def _row(event: PunchEnded, responder: str, sync_error: float, outcome: str) -> PunchRow:
     return PunchRow(
         ended=event.time,
         initiator=event.place,
@@ -65,5 +65,5 @@ def _row(event: PunchEnded, responder: str, sync_error: float) -> PunchRow:
         attempt=event.attempt,
         rtt=event.rtt or math.nan,
         sync_error=sync_error,
-        outcome=event.outcome,
+        outcome=outcome,
     )

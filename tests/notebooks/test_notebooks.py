@@ -1,0 +1,58 @@
+"""Every notebook runs from a clean kernel and gives the outputs that are committed with it.
+
+If outputs are to change: `python tests/notebooks/execute.py notebooks/NAME.ipynb`, look at them, commit.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+HERE = Path(__file__).parent
+NOTEBOOKS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))
+
+
+def _execute(path: Path) -> nbformat.NotebookNode:
+    spec = importlib.util.spec_from_file_location("notebook_execute", HERE / "execute.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.execute(path)
+
+
+def test_there_is_the_first_notebook():
+    assert "00-start-here.ipynb" in [path.name for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("default")
+def test_a_run_from_a_clean_kernel_gives_the_committed_outputs(path):
+    committed, rerun = nbformat.read(path, as_version=4), _execute(path)
+    for cell, again in zip(committed.cells, rerun.cells, strict=True):
+        if cell.cell_type == "code":
+            assert again.outputs == cell.outputs, f"outputs differ below:\n{cell.source}"
+            assert cell.execution_count == again.execution_count
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_short_enough_to_be_read(path):
+    cells = nbformat.read(path, as_version=4).cells
+    words = sum(len(re.findall(r"\w+", cell.source)) for cell in cells if cell.cell_type == "markdown")
+    lines = [len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code"]
+    assert 20 <= len(cells) <= 35 and words <= 1500
+    assert statistics.median(lines) <= 4 and max(lines) <= 10
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_picture_has_alt_text(path):
+    pictures = [
+        output.data["text/html"]
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if "<img" in output.get("data", {}).get("text/html", "")
+    ]
+    assert pictures and all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
