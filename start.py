@@ -147,7 +147,7 @@ def make_venv():
                 "Elsewhere, use a Python from python.org or conda (see environment.yml)."
                 % ((module,) + sys.version_info[:2])
             )
-    if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
+    if run([sys.executable, "-m", "venv", "--clear", str(VENV)]):
         raise SetupError("Python could not make the environment %s; the lines above say why." % VENV)
 
 
@@ -166,7 +166,17 @@ def pip(*arguments):
 
 def in_venv(*arguments, **options):
     """Run .venv's Python in the checkout; return its exit status."""
-    return subprocess.call([str(PYTHON)] + list(arguments), cwd=str(HERE), **options)
+    return run([str(PYTHON)] + list(arguments), cwd=str(HERE), **options)
+
+
+def run(command, **options):
+    """Run a command to its end. Ctrl-C reaches it as well, and what to do then is its own affair: JupyterLab asks."""
+    process = subprocess.Popen(command, **options)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +45,7 @@ def calls(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
             start.PYTHON.touch()
         return 0
 
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(start, "run", call)
     return made
 
 
@@ -137,12 +139,12 @@ def test_a_changed_lock_installs_again(
 def test_an_interrupted_install_is_resumed(
     start: ModuleType, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = subprocess.call
+    whole = start.run
     start.make_venv()
-    monkeypatch.setattr(subprocess, "call", failing("--editable", calls))
+    monkeypatch.setattr(start, "run", failing("--editable", calls))
     assert start.main(["demo"]) == 1
     assert "Run the same command again" in capsys.readouterr().err
-    monkeypatch.setattr(subprocess, "call", whole)
+    monkeypatch.setattr(start, "run", whole)
     del calls[:]
     assert start.main(["demo"]) == 0
     assert not any("venv" in command for command in calls), "what was there is kept"
@@ -153,7 +155,7 @@ def test_an_environment_without_pip_is_made_anew(
     start: ModuleType, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start.make_venv()
-    monkeypatch.setattr(subprocess, "call", failing("--version", calls))
+    monkeypatch.setattr(start, "run", failing("--version", calls))
     start.make_venv()
     assert calls[-1][1:4] == ["-m", "venv", "--clear"]
 
@@ -175,7 +177,7 @@ def test_the_first_failing_check_ends_the_run_with_a_summary(
 ) -> None:
     start.main(["demo"])
     start.set_up("test")
-    monkeypatch.setattr(subprocess, "call", failing("mypy", calls))
+    monkeypatch.setattr(start, "run", failing("mypy", calls))
     assert start.main(["test"]) == 1
     summary = capsys.readouterr().out.split("== summary\n")[1].split("\n")
     assert [line.split()[:2] for line in summary if line] == [
@@ -191,6 +193,14 @@ def test_all_adds_the_long_forms(start: ModuleType, calls: list[list[str]]) -> N
     short = calls[-1]
     start.main(["test", "--all"])
     assert calls[-1] == [*short, "-m", "long or not long"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send to a thread")
+def test_ctrl_c_is_for_the_command_that_runs(start: ModuleType) -> None:
+    """Cutting JupyterLab off in the middle of its own Ctrl-C would leave its kernels behind."""
+    interrupt = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    interrupt.start()
+    assert start.run([sys.executable, "-c", "import time; time.sleep(1.2); raise SystemExit(7)"]) == 7
 
 
 def test_the_lab_opens_the_first_notebook_on_loopback_with_its_token(start: ModuleType, calls: list[list[str]]) -> None:
