@@ -60,7 +60,7 @@ class ReceiveSide:
         """Takes what an acceptable segment carries: at once, or held until what is missing before it has come."""
         if self.finished:
             return  # "Segment text should be ignored" once the FIN is in
-        if fin and self._fin is None and seq + len(payload) < max(self._edge, self.rcv_nxt + 1):
+        if fin and seq + len(payload) < max(self._edge, self.rcv_nxt + 1):
             self._fin = seq + len(payload)
         start = max(seq, self.rcv_nxt)
         payload = payload[start - seq : max(0, self._edge - seq)]

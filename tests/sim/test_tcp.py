@@ -333,6 +333,27 @@ def test_reading_from_a_full_buffer_tells_the_peer_that_the_window_is_open_again
     assert [(segment.flag_names, segment.window) for segment in update] == [("ACK", 5)]
 
 
+def test_after_the_peers_fin_nobody_needs_to_hear_of_the_window() -> None:
+    scene = Scene(TcpSettings(receive_buffer=6))
+    scene.play(f"{OPEN}, data ACK, FIN ACK")
+    assert scene.end.receive(100, scene.now) == b"hello"
+    assert scene.sent() == []
+
+
+def test_an_ack_sent_while_data_is_being_resent_lies_beyond_all_data_sent() -> None:
+    """Behind it, at the number gone back to, the peer would find it before its window."""
+    scene = Scene(TcpSettings(mss=10))
+    scene.play(OPEN)
+    scene.end.send(bytes(30), scene.now)
+    scene.sent()
+    beyond = scene.our_next
+    scene.play("expire")
+    scene.end.segment_arrives(
+        Packet(IPProtocol.TCP, THEM, US, b"hello", Flag.ACK, to_wire(scene.their_next), beyond - 30, 5), scene.now
+    )
+    assert [segment.seq for segment in scene.end.take_segments()] == [beyond]
+
+
 # Segments that do not fit: RFC 9293 section 3.10.7.4 and RFC 5961.
 
 

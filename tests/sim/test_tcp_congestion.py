@@ -74,6 +74,15 @@ def test_a_timeout_starts_over_with_one_segment() -> None:
     assert (congestion.cwnd, congestion.ssthresh) == (MSS, 5 * MSS)
 
 
+def test_a_timeout_ends_fast_recovery() -> None:
+    congestion = in_flight(10)
+    for _ in range(3):
+        congestion.duplicate(1, 10 * MSS)
+    congestion.timed_out(1, 10 * MSS)
+    assert not congestion.acknowledged(1 + MSS, MSS)
+    assert congestion.cwnd == 2 * MSS
+
+
 def test_duplicates_caused_by_resending_after_a_timeout_do_not_count_as_loss() -> None:
     congestion = in_flight(10)
     congestion.timed_out(1, 10 * MSS)

@@ -146,6 +146,17 @@ def test_after_a_timeout_everything_is_sent_again_beginning_with_one_segment() -
     assert [segment.seq for segment in side.segments(now)] == [FIRST + 10, FIRST + 20]
 
 
+def test_progress_after_a_timeout_brings_the_timer_back_to_what_was_measured() -> None:
+    side = sender()
+    side.write(bytes(20))
+    list(side.segments(0))
+    expire(side)
+    now, _ = expire(side)
+    side.acknowledged(FIRST + 10, now)
+    list(side.segments(now))
+    assert side.deadline == now + 300 * MS
+
+
 def test_an_acknowledgement_of_more_than_was_sent_again_skips_the_rest() -> None:
     side = sender()
     side.write(bytes(30))

@@ -253,9 +253,11 @@ def test_a_reader_that_stops_stops_the_writer_and_nothing_is_lost_when_it_goes_o
     assert alice.send(data, wire.now) == 5000
     wire.run(limit=wire.now + 10 * SECOND)
     taken = alice.send(data[5000:], wire.now)
-    wire.run(limit=wire.now + 600 * SECOND)
+    before = len(wire.log)
+    wire.run(limit=wire.now + 3600 * SECOND)
     assert bob.readable == 5000
     assert alice.error is None
+    assert {len(packet.payload) for _, packet in wire.log[before:]} == {0}
     talk = Talk(data[5000 + taken :], alice, bob)
     bob_closes = Talk(b"", bob, alice)
     converse(wire, [talk, bob_closes])
