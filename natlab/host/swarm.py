@@ -18,6 +18,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from multiaddr import Multiaddr
 
@@ -79,7 +80,7 @@ class Swarm:
         self._made = 0
         self._upgrading = 0
         self._is_closed = False
-        self._direct: dict[PeerId, list[asyncio.Future[Connection]]] = {}
+        self._punching: dict[PeerId, dict[asyncio.Future[Connection], str]] = {}  # who waits, and for what
         self._locks: dict[PeerId, asyncio.Lock] = {}
         self._tasks = Tasks()
         self._ending = Tasks()
@@ -135,6 +136,8 @@ class Swarm:
             below.reset()
             raise ClosedError("the node was closed meanwhile")
         self._made += 1
+        if not route.dialled and not route.relayed:  # accepted while we were dialling the same peer: the punch's
+            route = replace(route, opened_by=next(iter(self._punching.get(upgraded.peer, {}).values()), "dial"))
         connection = Connection(
             upgraded,
             route,
@@ -259,7 +262,7 @@ class Swarm:
         """
         if direct := self.direct_to(peer):
             return direct
-        accepted = self._next_direct(peer)
+        accepted = self._next_direct(peer, opened_by)
         try:
             chosen = [to for to in addresses if not self._is_own(to)]
             attempts = [self._punch_one(peer, to, accepted, initiator, opened_by) for to in chosen]
@@ -279,16 +282,16 @@ class Swarm:
                     raise
                 return await asyncio.shield(accepted)  # the peer's SYN was here first
 
-    def _next_direct(self, peer: PeerId) -> asyncio.Future[Connection]:
-        """Done as soon as there is a direct connection to the peer."""
+    def _next_direct(self, peer: PeerId, opened_by: str) -> asyncio.Future[Connection]:
+        """Done as soon as there is a direct connection to the peer; cancel it when that matters no more."""
         future: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        waiting = self._direct.setdefault(peer, [])
-        waiting.append(future)
+        waiting = self._punching.setdefault(peer, {})
+        waiting[future] = opened_by
 
         def forget(done: asyncio.Future[Connection]) -> None:
-            waiting.remove(done)
-            if not waiting and self._direct.get(peer) is waiting:
-                del self._direct[peer]
+            del waiting[done]
+            if not waiting and self._punching.get(peer) is waiting:
+                del self._punching[peer]
 
         future.add_done_callback(forget)
         return future
@@ -326,7 +329,7 @@ class Swarm:
             )
         self._on_opened(connection)
         if not connection.relayed:
-            for waiting in list(self._direct.get(connection.peer, ())):
+            for waiting in list(self._punching.get(connection.peer, ())):
                 if not waiting.done():
                     waiting.set_result(connection)
 

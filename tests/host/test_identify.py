@@ -1,0 +1,85 @@
+"""Identify as a service: who learns what, and when."""
+
+import asyncio
+
+from natlab.errors import NatlabError
+from natlab.events import AddressObserved, HandlerFailed
+from natlab.protocol.identify import IDENTIFY_ID, IDENTIFY_TIMEOUT, PUSH_ID
+from natlab.wire import address
+
+
+def test_both_ends_identify_each_other_by_themselves(world):
+    async def main(alice, bob):
+        await alice.dial(bob)
+        assert alice._peerstore.identity(bob.peer_id).agent_version == "bob/1"
+        await asyncio.sleep(0.1)
+        assert bob._peerstore.identity(alice.peer_id).agent_version == "bob/1"
+
+    world.run(main, "alice", "bob", agent="bob/1")
+
+
+def test_a_node_behind_a_nat_learns_its_external_endpoint(sim):
+    nat = sim.nat("home", "endpoint-independent", "endpoint-independent")
+
+    async def main(*crowd):
+        async with sim.node("alice", behind=nat) as alice:
+            for number, peer in enumerate(crowd, 1):
+                await alice.dial(peer)
+                external = [own for own in alice.addresses if address.is_public(own)]
+                assert len(external) == (number >= 4)
+                assert len(alice.observed_addresses) == 1
+            assert address.to_endpoint(external[0]).ip == nat.external_ip
+            for connection in alice.connections[:2]:
+                await connection.close()
+            assert not any(address.is_public(own) for own in alice.addresses)
+
+    sim.run(main, *(f"crowd {n}" for n in range(4)))
+    seen = [event for event in sim.journal.of(AddressObserved) if event.place == "alice"]
+    assert [(event.observers, event.activated) for event in seen] == [(1, False), (2, False), (3, False), (4, True)]
+
+
+def test_news_are_pushed_to_those_who_are_connected(world):
+    async def main(alice, bob):
+        await alice.dial(bob)
+        await asyncio.sleep(0.1)
+        new = await alice.listen(str(address.without_peer(alice.addresses[0])).rsplit("/", 1)[0] + "/0")
+        await asyncio.sleep(0.1)
+        assert address.without_peer(new) in bob._peerstore.addresses(alice.peer_id)
+
+    world.run(main, "alice", "bob")
+    assert not world.journal.of(HandlerFailed)
+
+
+def test_a_peer_that_does_not_identify_itself_is_still_a_peer(sim):
+    async def main(alice, bob):
+        bob.unhandle(IDENTIFY_ID)
+        bob.unhandle(PUSH_ID)
+        await alice.dial(bob)
+        assert await alice.ping(bob) > 0
+
+    sim.run(main, "alice", "bob")
+
+
+def test_a_peer_that_never_finishes_identifying_itself(sim):
+    async def silent(stream, connection):
+        await asyncio.sleep(100)
+
+    async def garbled(stream, connection):
+        await stream.write(b"\xff\xff\xff")
+
+    async def main(alice, bob, carol):
+        for node, handler in ((bob, silent), (carol, garbled)):
+            node.unhandle(IDENTIFY_ID)
+            node.handle(IDENTIFY_ID, handler)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await alice.dial(bob)
+        assert loop.time() - started < IDENTIFY_TIMEOUT + 1
+        await alice.dial(carol)
+        try:
+            await alice.identify(carol)
+        except NatlabError:
+            return
+        raise AssertionError("garbage was taken for an identity")
+
+    sim.run(main, "alice", "bob", "carol")
