@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -289,7 +289,7 @@ class Lab:
         Raises:
             LabError: no such host, or no such thing to show.
         """
-        line = hosts or self._cast()
+        line = self._known(hosts) or self._cast()
         events = self.journal.events
         return ladders.ladder(events, self._topology, self._names, line, since=since, until=until, show=show)
 
@@ -299,14 +299,18 @@ class Lab:
         Raises:
             LabError: no such host.
         """
-        return drawing.draw(self._topology, self.reachability, hosts or self._cast())
+        return drawing.draw(self._topology, self.reachability, self._known(hosts) or self._cast())
 
     def pcap(self, path: str | Path, place: str | None = None) -> int:
         """Writes packets to a capture file for Wireshark and returns their number.
 
         Args:
             place: a host or NAT box, to capture what it saw; None takes each packet once, as first sent.
+
+        Raises:
+            LabError: no such place.
         """
+        self._known([place] if place else [])
         seen = self.journal.of(PacketSeen)
         chosen = [s for s in seen if (s.place == place if place else s.verdict == Verdict.SENT)]
         with Path(path).open("wb") as file:
@@ -324,6 +328,14 @@ class Lab:
     @property
     def _names(self) -> dict[str, str]:
         return {str(node.peer_id): name for name, node in self.nodes.items()}
+
+    def _known(self, names: Sequence[str]) -> Sequence[str]:
+        """The names as they came, all of them places of this lab."""
+        known = [place.name for place in self._places]
+        for name in names:
+            if name not in known:
+                raise LabError(f"there is no {name!r} in this lab (there are: {', '.join(known) or 'none yet'})")
+        return names
 
     def _cast(self) -> tuple[str, ...]:
         return tuple(name for name in self.nodes if name not in self._crowd)

@@ -14,8 +14,12 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     NODE = "node"  # a libp2p node on its host
+    HOST = "host"  # a bare computer
     NAT = "NAT"
     CORE = "core"  # the internet itself, where packets to nobody end
+
+
+COMPUTERS = (Kind.NODE, Kind.HOST)  # where packets begin and end
 
 
 @dataclass(frozen=True, slots=True)

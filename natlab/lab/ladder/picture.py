@@ -15,7 +15,7 @@ from natlab.lab import svg
 from natlab.lab.ladder.layout import AXIS, HEADER, Drawn, Layout, Pause
 from natlab.lab.ladder.steps import StepKind
 from natlab.lab.palette import FAINT, INK, MUTED, PAPER, colour
-from natlab.lab.topology import Kind, Place
+from natlab.lab.topology import COMPUTERS, Kind, Place
 
 
 def picture(layout: Layout, places: Sequence[Place], title: str, description: str, footer: str) -> str:
@@ -35,7 +35,7 @@ def picture(layout: Layout, places: Sequence[Place], title: str, description: st
 def _column(place: Place, x: float, bottom: float) -> list[str]:
     """The name at the top and the line below it."""
     nat = place.kind == Kind.NAT
-    stroke = colour(place.name) if place.kind == Kind.NODE else MUTED
+    stroke = colour(place.name) if place.kind in COMPUTERS else MUTED
     below = f"NAT {place.ip}" if nat else place.ip
     return [
         svg.line([(x, HEADER), (x, bottom)], FAINT if nat else stroke, 9.0 if nat else 1.5),
@@ -56,7 +56,7 @@ def _pause(pause: Pause, width: float) -> list[str]:
 def _lines(drawn: Drawn, kinds: dict[str, Kind]) -> list[str]:
     step, points = drawn.step, drawn.points
     first = step.stops[0].place
-    stroke = colour(first) if kinds[first] == Kind.NODE else MUTED
+    stroke = colour(first) if kinds[first] in COMPUTERS else MUTED
     if step.kind == StepKind.NOTE or len(points) == 1:
         return [svg.dot(points[0], stroke, 4.0), *([svg.cross(points[0], INK)] if step.end else [])]
     message = step.kind == StepKind.MESSAGE

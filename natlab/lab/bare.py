@@ -1,0 +1,267 @@
+"""Bare computers, for the lessons below libp2p: hosts with sockets that a notebook can hold.
+
+    host.listen(port)  ──> BareListener ──accept()──> BareConnection     TCP
+    host.dial(to)      ─────────────────────────────> BareConnection
+    host.udp(port)     ──> BareUdpSocket ──receive()──> Datagram         UDP
+
+The verbs are coroutines, handed to `lab.run(...)`, or to `here.run(...)` on the reader's own computer
+(`natlab.lab.this_computer`). Whatever has an endpoint can be dialled or sent to: a listener, a UDP socket, an
+`Endpoint`, or its text "11.0.0.1:4001". `attempt` turns a refusal into a value, to be shown like any other.
+
+A host remembers what it has open, as `ss` shows it: `host.sockets`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import pandas as pd
+
+from natlab.endpoint import Endpoint
+from natlab.errors import SocketError
+from natlab.lab.views.frame import frame
+from natlab.net import Network, TcpConnection, TcpListener, UdpSocket
+
+T = TypeVar("T")
+S = TypeVar("S", bound="BareSocket")
+
+DIAL_TIMEOUT = 3.0  # seconds; enough for two SYNs, the first and its repetition one second later
+
+
+class SocketRow(NamedTuple):
+    """
+    Columns:
+        made_by: string, listen, dial, accept or udp.
+        local: string, IP:PORT of this end.
+        remote: string, IP:PORT of the other end; "" for a listener and for UDP.
+        reuse_port: bool, whether SO_REUSEPORT is set; an accepted connection has it from its listener.
+    """
+
+    made_by: str
+    local: str
+    remote: str
+    reuse_port: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Datagram:
+    """One UDP datagram as its receiver got it: the bytes, and the endpoint it came from."""
+
+    data: bytes
+    source: Endpoint
+
+    def __repr__(self) -> str:
+        return f"{self.data!r} from {self.source}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Refusal:
+    """What `attempt` returns for a listen, bind or dial that failed. `name` is the error's, e.g. "EADDRINUSE"."""
+
+    error: SocketError
+
+    @property
+    def name(self) -> str:
+        return errno.errorcode.get(self.error.errno, str(self.error.errno))
+
+    def __repr__(self) -> str:
+        return str(self.error)
+
+
+async def attempt(verb: Awaitable[T]) -> T | Refusal:
+    """Awaits a verb that may be refused: its result, or the refusal."""
+    try:
+        return await verb
+    except SocketError as error:
+        return Refusal(error)
+
+
+class BareHost:
+    """A computer without libp2p, made by `lab.host(name)`.
+
+    Attributes:
+        name: what tables and ladders call it.
+        ip: the address that its sockets are bound to.
+    """
+
+    def __init__(self, name: str, ip: str, network: Network) -> None:
+        self.name = name
+        self.ip = ip
+        self._network = network
+        self._open: list[BareSocket] = []
+
+    def __repr__(self) -> str:
+        return f"<host {self.name} at {self.ip}, open sockets: {len(self._open)}>"
+
+    async def listen(self, port: int = 0, *, reuse_port: bool = False) -> BareListener:
+        """Listens for TCP connections.
+
+        Args:
+            port: 0 takes a free one.
+            reuse_port: set SO_REUSEPORT before binding; sockets that all have it may share the port.
+
+        Raises:
+            SocketError: EADDRINUSE, another socket has the port.
+        """
+        listener = await self._network.listen_tcp(Endpoint.of(self.ip, port), reuse_port=reuse_port)
+        return self._keep(BareListener(self, listener, reuse_port))
+
+    async def dial(
+        self, to: To, from_port: int = 0, *, reuse_port: bool = False, timeout: float = DIAL_TIMEOUT
+    ) -> BareConnection:
+        """Opens a TCP connection.
+
+        Args:
+            from_port: the local port; 0 takes an ephemeral one.
+            reuse_port: set SO_REUSEPORT before binding, so that the port may be one that listens already.
+            timeout: seconds until it gives up.
+
+        Raises:
+            SocketError: ETIMEDOUT (no answer), ECONNREFUSED (RST), EADDRINUSE (another socket has the local port),
+                EADDRNOTAVAIL (there is a connection between these two endpoints already).
+        """
+        remote, local = self.resolve(to), Endpoint.of(self.ip, from_port)
+        try:
+            async with asyncio.timeout(timeout):
+                connection = await self._network.dial_tcp(remote, local=local, reuse_port=reuse_port)
+        except TimeoutError:
+            raise SocketError(errno.ETIMEDOUT, f"dial {remote}: no answer in {timeout:g} s") from None
+        return self._keep(BareConnection(self, connection, "dial", reuse_port))
+
+    async def udp(self, port: int = 0, *, reuse_port: bool = False) -> BareUdpSocket:
+        """Binds a UDP socket; arguments and errors are those of `listen`."""
+        socket = await self._network.bind_udp(Endpoint.of(self.ip, port), reuse_port=reuse_port)
+        return self._keep(BareUdpSocket(self, socket, reuse_port))
+
+    @property
+    def sockets(self) -> pd.DataFrame:
+        """What is open on this host, oldest first; columns as `SocketRow`."""
+        return frame(SocketRow, (socket.row for socket in self._open))
+
+    def close(self) -> None:
+        """Closes every socket."""
+        while self._open:
+            self._open[0].close()
+
+    def resolve(self, to: To) -> Endpoint:
+        """The endpoint of what `dial` and `send` take.
+
+        Raises:
+            ValueError: a text that is no endpoint.
+        """
+        if isinstance(to, BareSocket):
+            return to.local
+        return Endpoint.parse(to) if isinstance(to, str) else to
+
+    def _keep(self, socket: S) -> S:
+        self._open.append(socket)
+        return socket
+
+    def _accepted(self, connection: TcpConnection, reuse_port: bool) -> BareConnection:
+        return self._keep(BareConnection(self, connection, "accept", reuse_port))
+
+    def _forget(self, socket: BareSocket) -> None:
+        if socket in self._open:
+            self._open.remove(socket)
+
+
+class BareSocket:
+    """What the four kinds of sockets have in common.
+
+    Attributes:
+        host: the computer it is on.
+        local: its endpoint there.
+        row: how `host.sockets` shows it.
+    """
+
+    def __init__(self, host: BareHost, local: Endpoint, row: SocketRow, end: Callable[[], None]) -> None:
+        self.host = host
+        self.local = local
+        self.row = row
+        self._end = end
+
+    def close(self) -> None:
+        """Closes it and frees its port, at once: a connection ends with RST, the other end's read with ClosedError."""
+        self.host._forget(self)
+        self._end()
+
+
+class BareListener(BareSocket):
+    """A listening TCP socket."""
+
+    def __init__(self, host: BareHost, listener: TcpListener, reuse_port: bool) -> None:
+        row = SocketRow("listen", str(listener.local), "", reuse_port)
+        super().__init__(host, listener.local, row, listener.close)
+        self._listener = listener
+
+    def __repr__(self) -> str:
+        return f"<{self.host.name} listens at TCP {self.local}{_flag(self.row)}>"
+
+    async def accept(self) -> BareConnection:
+        """Waits for the next connection."""
+        return self.host._accepted(await self._listener.accept(), self.row.reuse_port)
+
+
+class BareConnection(BareSocket):
+    """A TCP connection. `remote` is the other end as this end sees it: behind a NAT that is the external endpoint."""
+
+    def __init__(self, host: BareHost, connection: TcpConnection, made_by: str, reuse_port: bool) -> None:
+        row = SocketRow(made_by, str(connection.local), str(connection.remote), reuse_port)
+        super().__init__(host, connection.local, row, connection.reset)
+        self.remote = connection.remote
+        self._connection = connection
+
+    def __repr__(self) -> str:
+        arrow = "->" if self.row.made_by == "dial" else "<-"
+        return f"<{self.host.name} TCP {self.local} {arrow} {self.remote}{_flag(self.row)}>"
+
+    async def write(self, data: bytes | str) -> None:
+        """Sends all of it; text as UTF-8.
+
+        Raises:
+            ClosedError: the connection was reset or closed.
+        """
+        await self._connection.write(_bytes(data))
+
+    async def read(self) -> bytes:
+        """Waits for bytes and returns what is there; `b""` once the other end has closed its side.
+
+        Raises:
+            ClosedError: the connection was reset.
+        """
+        return await self._connection.read()
+
+
+class BareUdpSocket(BareSocket):
+    """A bound UDP socket: one endpoint for every peer."""
+
+    def __init__(self, host: BareHost, socket: UdpSocket, reuse_port: bool) -> None:
+        super().__init__(host, socket.local, SocketRow("udp", str(socket.local), "", reuse_port), socket.close)
+        self._socket = socket
+
+    def __repr__(self) -> str:
+        return f"<{self.host.name} UDP {self.local}{_flag(self.row)}>"
+
+    async def send(self, data: bytes | str, to: To) -> None:
+        """Sends one datagram, text as UTF-8. It is on its way when this returns, and may be lost."""
+        self._socket.send(_bytes(data), self.host.resolve(to))
+
+    async def receive(self) -> Datagram:
+        """Waits for the next datagram."""
+        return Datagram(*await self._socket.receive())
+
+
+To = Endpoint | str | BareSocket
+"""Where to: an endpoint, its text, or a socket that has one."""
+
+
+def _bytes(data: bytes | str) -> bytes:
+    return data.encode() if isinstance(data, str) else data
+
+
+def _flag(row: SocketRow) -> str:
+    return ", SO_REUSEPORT" if row.reuse_port else ""

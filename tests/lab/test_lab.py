@@ -1,0 +1,239 @@
+"""The lab as a person meets it: build, run, look; wrong use says what to do; one seed gives one journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from natlab.errors import DeadlockError, LabError, UnreachableError
+from natlab.events import PacketSeen, PunchEnded
+from natlab.lab import OUTCOMES, Lab
+from natlab.lab.scenes import two_behind_nats
+
+
+@pytest.fixture(scope="module")
+def punched() -> Lab:
+    return two_behind_nats(7)
+
+
+def test_two_behind_nats_end_up_with_a_direct_connection(punched):
+    (punch,) = punched.punches.itertuples()
+    assert (punch.initiator, punch.responder, punch.attempt, punch.outcome) == ("alice", "bob", 1, "success")
+    assert punch.rtt == pytest.approx(0.080) and punch.sync_error == pytest.approx(0.0)
+    direct = punched.connections.query("path == 'direct' and opened_by == 'hole punch'")
+    assert len(direct) == 1 and {direct.dialer.iloc[0], direct.listener.iloc[0]} == {"alice", "bob"}
+    assert punched.reachability.edges["alice", "bob"]["how"] == "punched"
+
+
+def test_the_syns_of_the_punch_cross(punched):
+    packets = punched.packets.query("flags == 'SYN' and time > 2.1")
+    (out, back) = (packets[packets.place == name].query("verdict == 'sent'").time.iloc[0] for name in ("alice", "bob"))
+    arrivals = packets.query("verdict == 'delivered'").set_index("place").time
+    assert out < arrivals["alice"] and back < arrivals["bob"], "each was sent before the other arrived"
+
+
+def test_a_hard_nat_cannot_be_punched_and_a_preserving_one_can():
+    hard = {"mapping": "address-and-port-dependent", "port_allocation": "random"}
+    assert list(two_behind_nats(7, office=hard).punches.outcome.str.contains("success")) == [False] * 3
+    lucky = two_behind_nats(7, office={**hard, "port_allocation": "preserving"})
+    assert list(lucky.punches.outcome) == ["success"]
+
+
+def test_ladder_and_map_are_of_everybody_but_the_crowd():
+    lab = Lab()
+    lab.node("relay")
+    lab.crowd(2)
+    assert "crowd" not in lab.ladder().text + lab.draw().text
+    assert lab.draw("relay", "crowd 1").text.count("crowd") == 1
+
+
+def test_the_crowd_lives_in_different_first_octets_and_activates_an_address():
+    lab = Lab()
+    crowd = lab.crowd(4)
+    assert len({place.ip.split(".")[0] for place in lab.places}) == 4
+    alice = lab.node("alice", behind=lab.nat("home"))
+    for observer in crowd:
+        lab.run(alice.dial(observer))
+    assert list(lab.observations.query("node == 'alice'").activated) == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "build, hint",
+    [
+        (lambda lab: (lab.node("a", address="11.0.0.9"), lab.node("b", address="11.0.0.9")), "11.0.0.9"),
+        (lambda lab: (lab.node("a"), lab.node("a")), "name"),
+        (lambda lab: lab.nat("hom"), "home"),
+        (lambda lab: lab.nat("home", filterin="x"), "filtering"),
+        (lambda lab: lab.nat("home", filtering="address"), "address-dependent"),
+        (lambda lab: lab.node("a", behind="home"), "lab.nat"),
+        (lambda lab: lab.node("a", behind=Lab().nat("home")), "lab.nat"),
+        (lambda lab: lab.ladder("nobody"), "nobody"),
+        (lambda lab: lab.draw("nobody"), "nobody"),
+        (lambda lab: lab.pcap("unwritten.pcap", "nobody"), "nobody"),
+    ],
+)
+def test_an_ill_posed_experiment_is_a_lab_error_that_says_what_to_change(build, hint):
+    with pytest.raises(LabError) as error:
+        build(Lab())
+    assert hint in str(error.value)
+
+
+def test_a_verb_awaited_outside_lab_run_says_so():
+    lab = Lab()
+    relay, alice = lab.node("relay"), lab.node("alice")
+
+    async def cell() -> None:
+        for verb in (alice.dial(relay), alice.ping(relay), alice.identify(relay), alice.reserve(relay), alice.close()):
+            with pytest.raises(LabError, match=r"lab\.run"):
+                await verb
+
+    asyncio.run(cell())
+    assert lab.run(alice.ping(relay)) == pytest.approx(0.040)
+
+
+def test_run_and_arun_work_inside_a_running_loop():
+    async def cell() -> tuple[float, float, bool]:
+        lab = Lab()
+        relay, alice = lab.node("relay"), lab.node("alice")
+        breaths: list[float] = []
+
+        async def other_work() -> None:
+            while True:
+                await asyncio.sleep(0)
+                breaths.append(lab.now)
+
+        task = asyncio.ensure_future(other_work())
+        result = lab.run(alice.ping(relay)), await lab.arun(alice.ping(relay))
+        await lab.arun(_slowly(alice, relay))
+        task.cancel()
+        return *result, len(breaths) > 2
+
+    async def _slowly(alice, relay) -> None:
+        for _ in range(50):
+            await alice.ping(relay)
+
+    assert asyncio.run(cell()) == (pytest.approx(0.040), pytest.approx(0.040), True)
+
+
+def test_arun_raises_what_the_awaitable_raises_and_names_what_waits():
+    lab = Lab()
+    alice = lab.node("alice", keepalive=None)
+
+    async def cell() -> None:
+        with pytest.raises(UnreachableError):
+            await lab.arun(alice.dial("/ip4/99.0.0.1/tcp/1/p2p/" + str(alice.peer_id)[:-4] + "1234"))
+        with pytest.raises(DeadlockError):
+            await lab.arun(asyncio.Event().wait())
+
+    asyncio.run(cell())
+
+
+def test_a_cancelled_arun_leaves_nothing_running():
+    lab = Lab()
+    log: list[str] = []
+
+    async def forever() -> None:
+        try:
+            while not log:
+                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)
+        finally:
+            log.append("ended")
+
+    async def cell() -> None:
+        task = asyncio.ensure_future(lab.arun(forever(), limit=1e9))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cell())
+    assert log == ["ended"] and not lab.step()
+
+
+def test_control_c_stops_the_run_and_the_lab_goes_on():
+    lab = Lab()
+    relay, alice = lab.node("relay"), lab.node("alice")
+
+    async def interrupted() -> None:
+        await asyncio.sleep(1.0)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(1.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(interrupted())
+    assert lab.now == 1.0 and lab.run(alice.ping(relay)) == pytest.approx(0.040)
+
+
+def test_advance_and_step_move_virtual_time():
+    lab = Lab()
+    lab.node("alice")
+    lab.advance(2.5)
+    assert lab.now == 2.5 and repr(lab) == "<Lab seed=0 at 2.500 s: alice>"
+    assert lab.step() is False, "a node with nothing to do schedules nothing"
+
+
+def test_a_sweep_records_outcomes_only():
+    lab = Lab(7, record=OUTCOMES)
+    relay = lab.node("relay")
+    alice, bob = (lab.node(name, behind=lab.nat("home")) for name in ("alice", "bob"))
+    lab.run(alice.reserve(relay))
+    lab.run(bob.dial(alice.address_via(relay)))
+    lab.advance(30.0)
+    assert [punch.outcome for punch in lab.journal.of(PunchEnded)] == ["success"]
+    assert len(lab.packets) == 0 and len(lab.mappings) == 0 and not lab.journal.of(PacketSeen)
+
+
+def test_boxes_of_one_preset_get_numbered_names():
+    lab = Lab()
+    assert [lab.nat("home").name for _ in range(3)] == ["home", "home 2", "home 3"]
+    assert lab.nat("office", name="cafe").name == "cafe"
+
+
+def test_a_capture_file_holds_each_packet_once_or_what_one_place_saw(punched, tmp_path):
+    assert punched.pcap(tmp_path / "all.pcap") == (punched.packets.verdict == "sent").sum()
+    assert punched.pcap(tmp_path / "home.pcap", "home") == (punched.packets.place == "home").sum()
+    assert (tmp_path / "home.pcap").read_bytes()[:4] == bytes.fromhex("4d3cb2a1")
+
+
+def test_a_closed_lab_keeps_its_journal(tmp_path):
+    lab = Lab()
+    relay, alice = lab.node("relay"), lab.node("alice")
+    lab.run(alice.dial(relay))
+    lab.close()
+    assert len(lab.connections) == 1
+    with pytest.raises(LabError):
+        lab.advance(1.0)
+
+
+DIGEST = """
+import hashlib, sys
+from natlab.lab.scenes import two_behind_nats
+ballast = [object() for _ in range(int(sys.argv[2]))]
+lab = two_behind_nats(int(sys.argv[1]))
+print(hashlib.sha256("\\n".join(map(repr, lab.journal.events)).encode()).hexdigest())
+"""
+
+
+def _digest_in_another_process(seed: int, hash_seed: int) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+    command = [sys.executable, "-c", DIGEST, str(seed), str(hash_seed * 1000)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_same_seed_gives_the_same_journal_in_every_process(punched):
+    here = hashlib.sha256("\n".join(map(repr, punched.journal.events)).encode()).hexdigest()
+    assert {_digest_in_another_process(7, hash_seed) for hash_seed in (1, 2)} == {here}
+
+
+def test_another_seed_gives_other_keys_and_ports(punched):
+    other = two_behind_nats(8)
+    assert other.nodes["alice"].peer_id != punched.nodes["alice"].peer_id
+    external = [set(lab.mappings.query("box == 'office'").external) for lab in (punched, other)]
+    assert external[0].isdisjoint(external[1])
