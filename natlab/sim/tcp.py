@@ -21,7 +21,8 @@ for which there is neither is answered by `tcp_segment.reset_for`.
 
 *Not modelled*: options (windows are unscaled, the MSS is a setting, no SACK, no timestamps); delayed ACKs: every
 segment with text is acknowledged at once; urgent data; data on a SYN; the rate limit on challenge ACKs other than for
-segments out of the window; the FIN-WAIT-2 timeout of orphans; ICMP errors.
+segments out of the window; the lower bound on old ACKs (RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans; ICMP
+errors.
 """
 
 from __future__ import annotations
