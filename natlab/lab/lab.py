@@ -1,6 +1,6 @@
 """The lab: an internet of one's own, and everything that happened in it.
 
-    build    lab.nat(...)  lab.node(...)  lab.crowd(...)
+    build    lab.nat(...)  lab.node(...)  lab.host(...)  lab.crowd(...)
     run      lab.run(coroutine)  await lab.arun(coroutine)  lab.advance(seconds)  lab.step()
     look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability
              lab.ladder(...)  lab.draw(...)  lab.pcap(path)
@@ -38,9 +38,10 @@ from natlab.host import Node
 from natlab.lab import draw as drawing
 from natlab.lab import ladder as ladders
 from natlab.lab import views
+from natlab.lab.bare import BareHost
 from natlab.lab.figure import Figure
 from natlab.lab.seed import rng_for
-from natlab.lab.topology import Kind, Place, Topology
+from natlab.lab.topology import COMPUTERS, Kind, Place, Topology
 from natlab.nat import configure
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.reservations import RelayLimits
@@ -74,13 +75,14 @@ class Lab:
 
     Attributes:
         journal: everything that happened, in order.
-        nodes: by name, in the order they were made.
+        nodes, hosts: libp2p nodes and bare computers by name, in the order they were made.
     """
 
     def __init__(self, seed: int = 0, *, record: Iterable[type[Event]] | None = None) -> None:
         self.seed = seed
         self.journal = Journal(record)
         self.nodes: dict[str, Node] = {}
+        self.hosts: dict[str, BareHost] = {}
         self._loop = SimLoop()  # type: ignore[abstract]  # what it lacks raises NotImplementedError
         self._internet = Internet(self._loop, self.journal, self._rng)
         self._places: list[Place] = []
@@ -168,6 +170,22 @@ class Lab:
         self.run(node.start())
         self.nodes[name] = node
         return node
+
+    def host(
+        self,
+        name: str,
+        behind: NatRouter | None = None,
+        *,
+        address: str | None = None,
+        delay: float | tuple[float, float] | None = None,
+        loss: float = 0.0,
+    ) -> BareHost:
+        """Adds a bare computer: sockets, no libp2p. Arguments and errors are those of `node`."""
+        self._check_behind(behind)
+        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss)
+        self._places.append(Place(name, Kind.HOST, host.ip, behind.name if behind else ""))
+        self.hosts[name] = BareHost(name, host.ip, host)
+        return self.hosts[name]
 
     def crowd(self, number: int) -> list[Node]:
         """Adds public nodes on distinct addresses, each in another first octet: observers, to be dialled.
@@ -338,7 +356,7 @@ class Lab:
         return names
 
     def _cast(self) -> tuple[str, ...]:
-        return tuple(name for name in self.nodes if name not in self._crowd)
+        return tuple(p.name for p in self._places if p.kind in COMPUTERS and p.name not in self._crowd)
 
 
 def _limits(service: RelayLimits | bool) -> RelayLimits | None:
