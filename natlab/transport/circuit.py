@@ -44,7 +44,8 @@ async def accept(stream: MuxedStream) -> tuple[PeerId, Route]:
 
     Raises:
         SecurityError: the relay's own connection is itself a circuit.
-        ProtocolError, ClosedError, UnreachableError: the relay broke the dialogue.
+        RefusedError: the relay's message was none, and we said so.
+        ClosedError, UnreachableError: the relay hung up, or fell silent.
     """
     if stream.connection.relayed:
         raise SecurityError("a relay that is itself behind a relay")

@@ -1,0 +1,125 @@
+"""The registry: what happens to a stream that a peer opens."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from natlab.errors import ClosedError, ProtocolError, RefusedError
+from natlab.events import HandlerFailed, Journal
+from natlab.host.protocols import Protocols
+from natlab.host.record import Recorder
+from natlab.sim import SimLoop
+from natlab.upgrade.multistream import PROTOCOL_ID, encode
+
+
+class Stream:
+    """A stream on which the peer has said everything already."""
+
+    def __init__(self, *said, connection_closed=None):
+        self.connection = SimpleNamespace(peer="peer", closed=connection_closed)
+        self.said = b"".join(said)
+        self.written = b""
+        self.ending = None
+
+    async def read(self, limit=65536):
+        data, self.said = self.said[:limit], self.said[limit:]
+        return data
+
+    async def write(self, data):
+        self.written += data
+
+    def unread(self, data):
+        self.said = data + self.said
+
+    async def close_write(self):
+        self.ending = self.ending or "closed"
+
+    def reset(self):
+        self.ending = "reset"
+
+
+def serve(stream, handler):
+    """What became of the stream, and the events."""
+    journal = Journal()
+    protocols = Protocols(Recorder(journal, "here"))
+    protocols.add("/echo", handler)
+    loop = SimLoop()
+    loop.run(protocols.serve(stream))
+    loop.close()
+    return stream.ending, [(event.protocol, event.cause) for event in journal.of(HandlerFailed)]
+
+
+async def echo(stream, connection):
+    assert connection is stream.connection
+    await stream.write(await stream.read())
+    await stream.close_write()
+
+
+def failing(error):
+    async def handler(stream, connection):
+        raise error
+
+    return handler
+
+
+ASKED = encode(PROTOCOL_ID) + encode("/echo")
+
+
+def test_the_handler_gets_the_stream_with_what_was_pipelined():
+    stream = Stream(ASKED, b"hello")
+    assert serve(stream, echo) == ("closed", [])
+    assert stream.written == ASKED + b"hello"
+
+
+def test_a_protocol_nobody_answers():
+    stream = Stream(encode(PROTOCOL_ID), encode("/other"))
+    assert serve(stream, echo) == ("reset", [])
+    assert encode("na") in stream.written
+
+
+def test_what_is_no_multistream_is_reset_and_no_event():
+    assert serve(Stream(b"GET / HTTP/1.1\r\n" * 9), echo) == ("reset", [])
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"), [(ProtocolError("broken"), "broken"), (KeyError("bug"), "KeyError('bug')")]
+)
+def test_a_failing_handler_is_an_event(error, cause):
+    assert serve(Stream(ASKED), failing(error)) == ("reset", [("/echo", cause)])
+
+
+def test_a_refusal_ends_in_order():
+    assert serve(Stream(ASKED), failing(RefusedError("no", 200))) == ("closed", [])
+
+
+def test_the_end_of_the_connection_is_no_failure_of_the_handler():
+    stream = Stream(ASKED, connection_closed=ClosedError("over"))
+    assert serve(stream, failing(ClosedError("over"))) == ("reset", [])
+
+
+def test_cancellation_goes_through():
+    async def main():
+        protocols = Protocols(Recorder(None, "here"))
+        protocols.add("/echo", lambda stream, connection: asyncio.sleep(100))
+        serving = asyncio.ensure_future(protocols.serve(Stream(ASKED)))
+        await asyncio.sleep(1)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    loop = SimLoop()
+    loop.run(main())
+    loop.close()
+
+
+def test_one_handler_for_each_protocol():
+    protocols = Protocols(Recorder(None, "here"))
+    protocols.add("/a", echo)
+    protocols.add("/b", echo)
+    with pytest.raises(ValueError, match="/a has a handler already"):
+        protocols.add("/a", echo)
+    assert protocols.names == ("/a", "/b")
+    protocols.remove("/a")
+    protocols.remove("/never")
+    assert protocols.names == ("/b",)
