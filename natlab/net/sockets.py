@@ -7,8 +7,10 @@
 
 What is asked of each TCP socket, and why:
 
-- SO_REUSEADDR and SO_REUSEPORT where `reuse_port` is set: one local endpoint both listens and dials, the precondition
-  of hole punching (specs `relay/DCUtR.md`; RFC 5128 section 3.4). The kernel wants the flag on *every* socket of it.
+- SO_REUSEPORT where `reuse_port` is set: one local endpoint both listens and dials, the precondition of hole punching
+  (specs `relay/DCUtR.md`; RFC 5128 section 3.4). The kernel wants the flag on *every* socket of it.
+- SO_REUSEADDR on listeners: connections of an earlier listener, even in TIME-WAIT, do not keep the port from it. Dials
+  do not get it: with it two of them share a port that nobody flagged for sharing (socket(7)).
 - TCP_NODELAY: the handshakes are many small messages.
 - SO_LINGER 0 on reset: RST instead of FIN and TIME_WAIT, so that the 4-tuple is free for the next dial.
 
@@ -46,20 +48,33 @@ TOWARDS_INTERNET = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INE
 """Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing, it only asks for the route."""
 
 
+OpenSocket = Callable[[socket.AddressFamily, socket.SocketKind], socket.socket]
+
+
 class SystemNetwork:
-    """The network this computer is on."""
+    """The network this computer is on.
+
+    Args:
+        open_socket: makes the sockets; by default this process does, where it is. A socket belongs for good to the
+            network namespace it was made in.
+    """
+
+    def __init__(self, open_socket: OpenSocket = socket.socket) -> None:
+        self._open_socket = open_socket
 
     def now(self) -> float:
         return time.time()
 
     def addresses(self) -> list[str]:
-        routed = [address for probe, family in TOWARDS_INTERNET if (address := _source_address(probe, family))]
-        return [*routed, "127.0.0.1"]
+        routed = [self._source_address(probe, family) for probe, family in TOWARDS_INTERNET]
+        return [*filter(None, routed), "127.0.0.1"]
 
     async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> SystemListener:
         with _errors(f"listen on {local}"):
-            sock = _socket(local, socket.SOCK_STREAM, reuse_port)
+            sock = self._socket(local, socket.SOCK_STREAM, reuse_port)
             try:
+                if sys.platform != "win32":  # there it would let others take the port over
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(local)
                 listener = SystemListener(Endpoint.of(*sock.getsockname()[:2]))
                 await listener.serve(sock)
@@ -72,7 +87,7 @@ class SystemNetwork:
         self, remote: Endpoint, *, local: Endpoint | None = None, reuse_port: bool = False
     ) -> SystemConnection:
         with _errors(f"dial {remote}"):
-            sock = _socket(remote, socket.SOCK_STREAM, reuse_port and local is not None)
+            sock = self._socket(remote, socket.SOCK_STREAM, reuse_port and local is not None)
             try:
                 if local is not None:
                     sock.bind(local)
@@ -86,7 +101,7 @@ class SystemNetwork:
     async def bind_udp(self, local: Endpoint, *, reuse_port: bool = False) -> SystemUdpSocket:
         loop = asyncio.get_running_loop()
         with _errors(f"bind {local}"):
-            sock = _socket(local, socket.SOCK_DGRAM, reuse_port)
+            sock = self._socket(local, socket.SOCK_DGRAM, reuse_port)
             try:
                 sock.bind(local)
                 _, udp = await loop.create_datagram_endpoint(SystemUdpSocket, sock=sock)
@@ -94,6 +109,23 @@ class SystemNetwork:
                 sock.close()
                 raise
         return udp
+
+    def _socket(self, at: Endpoint, kind: socket.SocketKind, reuse_port: bool) -> socket.socket:
+        sock = self._open_socket(socket.AF_INET6 if at.version == 6 else socket.AF_INET, kind)
+        sock.setblocking(False)
+        if reuse_port and CAN_REUSE_PORT:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if at.version == 6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return sock
+
+    def _source_address(self, towards: str, family: socket.AddressFamily) -> str | None:
+        with self._open_socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((towards, 9))
+            except OSError:  # no route
+                return None
+            return str(probe.getsockname()[0])
 
 
 class SystemConnection(asyncio.BufferedProtocol):
@@ -298,30 +330,9 @@ async def _adopt(sock: socket.socket) -> SystemConnection:
     return connection
 
 
-def _socket(at: Endpoint, kind: socket.SocketKind, reuse_port: bool) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if at.version == 6 else socket.AF_INET, kind)
-    sock.setblocking(False)
-    if sys.platform != "win32" and kind == socket.SOCK_STREAM:  # on Windows it would let others take the port over
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if reuse_port and CAN_REUSE_PORT:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if at.version == 6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    return sock
-
-
 def _linger_zero(sock: socket.socket) -> None:
     with suppress(OSError):  # closed already
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on:4 | seconds:4
-
-
-def _source_address(towards: str, family: socket.AddressFamily) -> str | None:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((towards, 9))
-        except OSError:  # no route
-            return None
-        return str(probe.getsockname()[0])
 
 
 @contextmanager
