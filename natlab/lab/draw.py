@@ -47,10 +47,12 @@ def draw(topology: Topology, graph: nx.DiGraph[str], hosts: Sequence[str]) -> Fi
     title = "Who is where, and who can reach whom"
     lines = [_plain(place, topology, verdicts) for place in shown] + [_edge_text(*pair) for pair in pairs]
     shapes = _wires(topology, shown, at)
-    shapes += [shape for pair in pairs for shape in _edge(pair, at, topology)]
+    curves = [_curve(pair, at, topology) for pair in pairs]
+    shapes += [shape for pair, curve in zip(pairs, curves, strict=True) for shape in _edge(pair, curve)]
     shapes += [shape for place in shown for shape in _place(place, at[place.name], verdicts.get(place.name, ""))]
+    shapes += [_words(pair, curve) for pair, curve in zip(pairs, curves, strict=True)]
     width = max(x for x, _ in at.values()) + _SLOT / 2
-    height = max(y for _, y in at.values()) + _HIGH + 46
+    height = max([y for _, y in at.values()] + [y - _HIGH for curve in curves for _, y in curve]) + _HIGH + 26
     alt = "; ".join(line.strip() for line in lines) + "."
     return Figure(title, alt, svg.document(width, height, title, alt, shapes), "\n".join(lines))
 
@@ -69,8 +71,9 @@ def _positions(topology: Topology, shown: Sequence[Place]) -> dict[str, Point]:
     leaves = [place for place in hidden if place.kind != Kind.NAT]
     slots = max(len(public), len(leaves), 1)
     at = {place.name: (_centre(index, len(public), slots), _TOP) for index, place in enumerate(public)}
+    bottom = max((_depth(topology, leaf.name) for leaf in leaves), default=0.0)
     for index, leaf in enumerate(leaves):
-        at[leaf.name] = (_centre(index, len(leaves), slots), _depth(topology, leaf.name))
+        at[leaf.name] = (_centre(index, len(leaves), slots), bottom)
     for place in reversed(hidden):
         if place.kind == Kind.NAT:
             inside = [at[other.name][0] for other in hidden if other.behind == place.name]
@@ -129,19 +132,27 @@ def _pairs(graph: nx.DiGraph[str], hosts: Sequence[str]) -> list[Pair]:
     return found
 
 
-def _edge(pair: Pair, at: dict[str, Point], topology: Topology) -> list[str]:
-    """A curve between two hosts: below those behind NATs, above those in public."""
-    source, target, how = pair
-    stroke, dash = _STYLES[how]
+def _curve(pair: Pair, at: dict[str, Point], topology: Topology) -> list[Point]:
+    """The line between two hosts: below those behind NATs, above those in public."""
+    source, target, _ = pair
     start, bend, end = _course(at[source], at[target], bool(topology[source].behind), bool(topology[target].behind))
-    points = [_on_curve(start, bend, end, step / 24) for step in range(25)]
-    middle = points[12]
-    shapes = [svg.line(points, stroke, 2.2, dash), svg.arrow_head(points[-3], points[-1], stroke, 10.0)]
-    if how in ("punched", "relayed"):
-        shapes.append(svg.arrow_head(points[2], points[0], stroke, 10.0))
-    if how == "failed":
-        shapes.append(svg.cross(middle, INK))
-    return [*shapes, svg.text((middle[0], middle[1] + (17 if how == "failed" else 4)), how, INK, "middle", bold=True)]
+    return [_on_curve(start, bend, end, step / 24) for step in range(25)]
+
+
+def _edge(pair: Pair, curve: list[Point]) -> list[str]:
+    stroke, dash = _STYLES[pair[2]]
+    shapes = [svg.line(curve, stroke, 2.2, dash), svg.arrow_head(curve[-3], curve[-1], stroke, 10.0)]
+    if pair[2] in ("punched", "relayed"):
+        shapes.append(svg.arrow_head(curve[2], curve[0], stroke, 10.0))
+    if pair[2] == "failed":
+        shapes.append(svg.cross(curve[12], INK))
+    return shapes
+
+
+def _words(pair: Pair, curve: list[Point]) -> str:
+    """How, written on the curve (under the cross of a failed dial)."""
+    x, y = curve[12]
+    return svg.text((x, y + (17 if pair[2] == "failed" else 4)), pair[2], INK, "middle", bold=True)
 
 
 def _course(source: Point, target: Point, source_low: bool, target_low: bool) -> tuple[Point, Point, Point]:
@@ -149,7 +160,8 @@ def _course(source: Point, target: Point, source_low: bool, target_low: bool) ->
     inward = math.copysign(_WIDE / 2 - 8, target[0] - source[0])
     if source_low and target_low:
         start, end = (source[0], source[1] + _HIGH), (target[0], target[1] + _HIGH)
-        return start, ((start[0] + end[0]) / 2, max(start[1], end[1]) + 56), end
+        dip = 22 + 34 * abs(source[0] - target[0]) / _SLOT
+        return start, ((start[0] + end[0]) / 2, max(start[1], end[1]) + dip), end
     if not source_low and not target_low:
         return source, ((source[0] + target[0]) / 2, source[1] - 48), target
     if target_low:
