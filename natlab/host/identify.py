@@ -16,18 +16,13 @@ from collections.abc import Callable
 
 from natlab.errors import NatlabError
 from natlab.events import AddressObserved
-from natlab.host.addresses import OwnAddresses
-from natlab.host.peerstore import Peerstore
-from natlab.host.protocols import Protocols
-from natlab.host.record import Recorder
+from natlab.host.core import Core
 from natlab.protocol.identify import IDENTIFY_ID, PUSH_ID, Identity, listen, tell
 from natlab.transport.connection import Connection, MuxedStream
 from natlab.transport.negotiate import negotiated
 from natlab.transport.tasks import Tasks
 from natlab.wire import address
 from natlab.wire.envelope import PeerRecord
-from natlab.wire.keys import PrivateKey
-from natlab.wire.peer_id import PeerId
 
 PROTOCOL_VERSION = "ipfs/0.1.0"  # what go and js say; some peers look at it
 MAX_TOLD = 20
@@ -38,50 +33,39 @@ class IdentifyService:
     """Identify for one node.
 
     Args:
-        now: Unix time in seconds; numbers our peer records.
+        agent: what we call this program.
         on_identified: told of each connection whose peer has said who it is.
         on_observed: told whenever our observed addresses may have changed.
     """
 
     def __init__(
         self,
-        key: PrivateKey,
+        core: Core,
         agent: str,
-        recorder: Recorder,
-        protocols: Protocols,
-        own: OwnAddresses,
-        peerstore: Peerstore,
         *,
-        now: Callable[[], float],
         on_identified: Callable[[Connection], None],
         on_observed: Callable[[], None],
     ) -> None:
-        self._key = key
-        self._peer = PeerId.from_public_key(key.public)
+        self._core = core
         self._agent = agent
-        self._recorder = recorder
-        self._protocols = protocols
-        self._own = own
-        self._peerstore = peerstore
-        self._now = now
         self._on_identified = on_identified
         self._on_observed = on_observed
         self._done: dict[int, asyncio.Event] = {}  # by connection number
         self._told: tuple[object, ...] = ()
         self.tasks = Tasks()
-        protocols.add(IDENTIFY_ID, self._answer)
-        protocols.add(PUSH_ID, self._pushed)
+        core.protocols.add(IDENTIFY_ID, self._answer)
+        core.protocols.add(PUSH_ID, self._pushed)
 
     def opened(self, connection: Connection) -> None:
         """A connection is there: asks."""
         self._done[connection.number] = asyncio.Event()
-        self.tasks.start(self._ask_first(connection), f"{self._recorder.place} identifies {connection.peer}")
+        self.tasks.start(self._ask_first(connection), f"{self._core.recorder.place} identifies {connection.peer}")
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone, and what was observed over it."""
         if done := self._done.pop(connection.number, None):
             done.set()
-        self._own.forget(connection)
+        self._core.own.forget(connection)
         self._on_observed()
 
     async def wait(self, connection: Connection) -> None:
@@ -103,13 +87,13 @@ class IdentifyService:
 
     def push(self, connections: tuple[Connection, ...]) -> None:
         """Tells all peers that understand it what is new, if anything is."""
-        news = (self._own.all, self._protocols.names)
+        news = (self._core.own.all, self._core.protocols.names)
         if news == self._told:
             return
         self._told = news
         for connection in connections:
-            if PUSH_ID in self._peerstore.identity(connection.peer).protocols:
-                self.tasks.start(self._push_to(connection), f"{self._recorder.place} pushes to {connection.peer}")
+            if PUSH_ID in self._core.peerstore.identity(connection.peer).protocols:
+                self.tasks.start(self._push_to(connection), f"{self._core.recorder.place} pushes to {connection.peer}")
 
     async def _ask_first(self, connection: Connection) -> None:
         try:
@@ -124,44 +108,44 @@ class IdentifyService:
     async def _push_to(self, connection: Connection) -> None:
         try:
             stream = await negotiated(connection.open_stream(), PUSH_ID)
-            await tell(stream, self._say(connection), self._key)
+            await tell(stream, self._say(connection), self._core.key)
         except NatlabError:
             pass  # it will ask when it wants to know
 
     async def _answer(self, stream: MuxedStream, connection: Connection) -> None:
-        await tell(stream, self._say(connection), self._key)
+        await tell(stream, self._say(connection), self._core.key)
 
     async def _pushed(self, stream: MuxedStream, connection: Connection) -> None:
         said = await listen(stream, connection.peer)
-        self._heard(connection, self._peerstore.identity(connection.peer).updated_by(said))
+        self._heard(connection, self._core.peerstore.identity(connection.peer).updated_by(said))
 
     def _say(self, connection: Connection) -> Identity:
         """What we say of ourselves on this connection."""
-        told = self._own.told_to(connection.route.remote)[:MAX_TOLD]
+        told = self._core.own.told_to(connection.route.remote)[:MAX_TOLD]
         return Identity(
             agent_version=self._agent,
             protocol_version=PROTOCOL_VERSION,
-            public_key=self._key.public,
+            public_key=self._core.key.public,
             listen_addresses=told,
-            protocols=self._protocols.names,
+            protocols=self._core.protocols.names,
             observed_address=connection.route.remote,
-            record=PeerRecord(self._peer, int(self._now() * 1e9), told),
+            record=PeerRecord(self._core.peer, int(self._core.network.now() * 1e9), told),
         )
 
     def _heard(self, connection: Connection, said: Identity) -> None:
-        self._peerstore.identified(connection.peer, said)
+        self._core.peerstore.identified(connection.peer, said)
         if said.observed_address is not None:
             self._observed(connection, said)
 
     def _observed(self, connection: Connection, said: Identity) -> None:
         assert said.observed_address is not None
         observed = address.without_peer(said.observed_address)
-        observation = self._own.observe(connection, observed)
+        observation = self._core.own.observe(connection, observed)
         if observation is None:
             return
-        self._recorder.emit(
+        self._core.recorder.emit(
             AddressObserved(
-                *self._recorder.here,
+                *self._core.recorder.here,
                 str(connection.peer),
                 str(observed),
                 connection.number,

@@ -30,6 +30,7 @@ from multiaddr import Multiaddr
 from natlab.errors import ClosedError, LabError
 from natlab.events import Journal, RoundTripMeasured
 from natlab.host.addresses import OwnAddresses
+from natlab.host.core import Core
 from natlab.host.identify import IdentifyService
 from natlab.host.peerstore import Peerstore
 from natlab.host.protocols import Handler, Protocols
@@ -98,58 +99,36 @@ class Node:
     ) -> None:
         self._rng = rng or random.SystemRandom()
         key = key or PrivateKey.generate(self._rng)
-        network = network or SystemNetwork()
         self.peer_id = PeerId.from_public_key(key.public)
         self.name = name or str(self.peer_id)[-8:]
         self._at_start = [_multiaddr(one) for one in listen]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._tasks = Tasks()
-        self._recorder = Recorder(journal, self.name)
-        self._protocols = Protocols(self._recorder)
-        self._own = OwnAddresses(network)
-        self._peerstore = Peerstore()
-        self._swarm = Swarm(
+        core = self._core = self._make_core(
+            network or SystemNetwork(), key, Recorder(journal, self.name), keepalive, reuse_port
+        )
+        core.protocols.add(PING_ID, lambda stream, _: answer_pings(stream))
+        self._identify = IdentifyService(core, agent, on_identified=self._on_identified, on_observed=self._on_addresses)
+        self._relays = RelayClient(core, on_changed=self._on_addresses)
+        self._relay_service = RelayService(core, relay_service) if relay_service else None
+        self._punching = HolePunching(core, hole_punching) if hole_punching else None
+
+    def _make_core(
+        self, network: Network, key: PrivateKey, recorder: Recorder, keepalive: float | None, reuse_port: bool
+    ) -> Core:
+        swarm = Swarm(
             network,
             Credentials(key, self._rng),
-            self._recorder,
+            recorder,
             keepalive=keepalive,
             reuse_port=reuse_port,
             on_stream=self._on_stream,
             on_opened=self._on_opened,
             on_closed=self._on_closed,
         )
-        self._identify = IdentifyService(
-            key,
-            agent,
-            self._recorder,
-            self._protocols,
-            self._own,
-            self._peerstore,
-            now=network.now,
-            on_identified=self._on_identified,
-            on_observed=self._on_addresses,
-        )
-        self._protocols.add(PING_ID, lambda stream, _: answer_pings(stream))
-        self._relays = RelayClient(
-            self.peer_id,
-            self._swarm,
-            self._own,
-            self._recorder,
-            self._protocols,
-            now=network.now,
-            on_changed=self._on_addresses,
-        )
-        self._relay_service = (
-            RelayService(key, relay_service, self._swarm, self._own, self._protocols, now=network.now)
-            if relay_service
-            else None
-        )
-        self._punching = (
-            HolePunching(hole_punching, self._swarm, self._own, self._peerstore, self._recorder, self._protocols)
-            if hole_punching
-            else None
-        )
+        own, protocols = OwnAddresses(network), Protocols(recorder)
+        return Core(key, self.peer_id, network, recorder, protocols, own, Peerstore(), swarm)
 
     def __repr__(self) -> str:
         return f"<Node {self.name} {self.peer_id}>"
@@ -157,21 +136,21 @@ class Node:
     @property
     def addresses(self) -> tuple[Multiaddr, ...]:
         """Where others may dial it, each ending in `/p2p/ID`: listened on, observed and activated, relayed."""
-        return tuple(address.with_peer(own, self.peer_id) for own in self._own.all)
+        return tuple(address.with_peer(own, self.peer_id) for own in self._core.own.all)
 
     @property
     def observed_addresses(self) -> tuple[Multiaddr, ...]:
         """Where at least one peer sees it, most observers first; what a CONNECT would carry."""
-        return self._own.observed(1)
+        return self._core.own.observed(1)
 
     @property
     def connections(self) -> tuple[Connection, ...]:
         """The open connections, oldest first."""
-        return self._swarm.connections
+        return self._core.swarm.connections
 
     def connections_to(self, target: Target) -> tuple[Connection, ...]:
         """The open connections to one peer, the one new streams use first: direct before relayed, then oldest."""
-        return self._swarm.to(_peer_of(target))
+        return self._core.swarm.to(_peer_of(target))
 
     def address_via(self, relay: Target) -> Multiaddr:
         """This node's address through `relay`: `<relay address>/p2p/RELAY/p2p-circuit/p2p/ID`.
@@ -213,8 +192,8 @@ class Node:
             ClosedError: the node was closed.
         """
         self._check_open()
-        local = await self._swarm.listen(address.to_endpoint(_multiaddr(on)))
-        self._own.listening_on(local)
+        local = await self._core.swarm.listen(address.to_endpoint(_multiaddr(on)))
+        self._core.own.listening_on(local)
         self._on_addresses()
         return address.with_peer(address.from_endpoint(local), self.peer_id)
 
@@ -232,8 +211,8 @@ class Node:
         peer, addresses = self._resolve(target)
         if peer == self.peer_id:
             raise ValueError("a node cannot dial itself")
-        connection = await self._swarm.dial(peer, addresses)
-        self._peerstore.add(peer, addresses)
+        connection = await self._core.swarm.dial(peer, addresses)
+        self._core.peerstore.add(peer, addresses)
         await self._identify.wait(connection)
         return connection
 
@@ -254,7 +233,7 @@ class Node:
         seconds = await ping(stream, self._rng)
         await stream.close_write()
         peer = str(connection.peer)
-        self._recorder.emit(RoundTripMeasured(*self._recorder.here, connection.number, peer, seconds))
+        self._core.recorder.emit(RoundTripMeasured(*self._core.recorder.here, connection.number, peer, seconds))
         return seconds
 
     async def identify(self, target: Target) -> Identity:
@@ -283,11 +262,11 @@ class Node:
         Raises:
             ValueError: the protocol has a handler already.
         """
-        self._protocols.add(protocol, handler)
+        self._core.protocols.add(protocol, handler)
 
     def unhandle(self, protocol: str) -> None:
         """No longer answers `protocol`."""
-        self._protocols.remove(protocol)
+        self._core.protocols.remove(protocol)
 
     async def close(self) -> None:
         """Closes every connection and listener, and waits until nothing of the node runs. Twice is harmless."""
@@ -297,7 +276,7 @@ class Node:
             await self._punching.tasks.close()
         await self._relays.tasks.close()
         await self._identify.tasks.close()
-        await self._swarm.close()
+        await self._core.swarm.close()
         await self._tasks.close()
 
     async def __aenter__(self) -> Self:
@@ -312,7 +291,7 @@ class Node:
     # ---- what the swarm and the services tell
 
     def _on_stream(self, stream: MuxedStream) -> None:
-        self._tasks.start(self._protocols.serve(stream), f"{self.name} answers {stream.connection.peer}")
+        self._tasks.start(self._core.protocols.serve(stream), f"{self.name} answers {stream.connection.peer}")
 
     def _on_opened(self, connection: Connection) -> None:
         self._identify.opened(connection)
@@ -333,14 +312,14 @@ class Node:
         """Our addresses may have changed."""
         if self._punching:
             self._punching.addresses_changed()
-        self._identify.push(self._swarm.connections)
+        self._identify.push(self._core.swarm.connections)
 
     # ---- targets
 
     async def _connection_to(self, target: Target) -> Connection:
         """The best open connection, or a new one."""
         self._check_open()
-        open_now = self._swarm.to(_peer_of(target))
+        open_now = self._core.swarm.to(_peer_of(target))
         return open_now[0] if open_now else await self.dial(target)
 
     def _resolve(self, target: Target) -> tuple[PeerId, tuple[Multiaddr, ...]]:
@@ -349,7 +328,7 @@ class Node:
         if isinstance(target, Node):
             return peer, target.addresses
         if isinstance(target, PeerId):
-            return peer, self._peerstore.addresses(peer)
+            return peer, self._core.peerstore.addresses(peer)
         return peer, (_multiaddr(target),)
 
     def _check_open(self) -> None:

@@ -20,11 +20,7 @@ from multiaddr import Multiaddr
 
 from natlab.errors import NatlabError, ProtocolError, UnreachableError
 from natlab.events import MessageSeen, PunchDialled, PunchEnded
-from natlab.host.addresses import OwnAddresses
-from natlab.host.peerstore import Peerstore
-from natlab.host.protocols import Protocols
-from natlab.host.record import Recorder
-from natlab.host.swarm import Swarm
+from natlab.host.core import Core
 from natlab.protocol.dcutr import (
     DCUTR_ID,
     AttemptNoted,
@@ -43,55 +39,43 @@ from natlab.wire.peer_id import PeerId
 
 
 class HolePunching:
-    """DCUtR for one node."""
+    """DCUtR for one node, in the roles of `profile`."""
 
-    def __init__(
-        self,
-        profile: RoleProfile,
-        swarm: Swarm,
-        own: OwnAddresses,
-        peerstore: Peerstore,
-        recorder: Recorder,
-        protocols: Protocols,
-    ) -> None:
+    def __init__(self, core: Core, profile: RoleProfile) -> None:
+        self._core = core
         self._profile = profile
-        self._swarm = swarm
-        self._own = own
-        self._peerstore = peerstore
-        self._recorder = recorder
-        self._protocols = protocols
         self._attempts: dict[int, int] = {}  # answered so far on each relayed connection, by its number
         self._busy: dict[PeerId, None] = {}
         self.tasks = Tasks()
 
     def addresses_changed(self) -> None:
         """Offers or withdraws the handler."""
-        offered = DCUTR_ID in self._protocols.names
-        if self._own.punchable() and not offered:
-            self._protocols.add(DCUTR_ID, self._answer)
-        elif offered and not self._own.punchable():
-            self._protocols.remove(DCUTR_ID)
+        offered = DCUTR_ID in self._core.protocols.names
+        if self._core.own.punchable() and not offered:
+            self._core.protocols.add(DCUTR_ID, self._answer)
+        elif offered and not self._core.own.punchable():
+            self._core.protocols.remove(DCUTR_ID)
 
     def identified(self, connection: Connection) -> None:
         """The peer has said who it is: if it came in through a relay, we begin."""
         if not connection.relayed or connection.route.dialled or connection.peer in self._busy:
             return
-        if self._swarm.direct_to(connection.peer) or not self._own.punchable():
+        if self._core.swarm.direct_to(connection.peer) or not self._core.own.punchable():
             return
         self._busy[connection.peer] = None
-        self.tasks.start(self._begin(connection), f"{self._recorder.place} punches to {connection.peer}")
+        self.tasks.start(self._begin(connection), f"{self._core.recorder.place} punches to {connection.peer}")
 
     def closed(self, connection: Connection) -> None:
         self._attempts.pop(connection.number, None)
 
     async def _begin(self, connection: Connection) -> None:
-        punch = _Punch(connection.peer, self._swarm, self._peerstore, self._recorder)
+        punch = _Punch(self._core, connection.peer)
         try:
             await initiate(
                 lambda: negotiated(connection.open_stream(), DCUTR_ID),
                 punch.dial,
-                own_addresses=self._own.punchable,
-                peer_addresses=self._peerstore.addresses(connection.peer),
+                own_addresses=self._core.own.punchable,
+                peer_addresses=self._core.peerstore.addresses(connection.peer),
                 note=punch.note,
                 profile=self._profile,
             )
@@ -104,12 +88,12 @@ class HolePunching:
         if not connection.relayed or not connection.route.dialled:
             raise ProtocolError("DCUtR may only be begun by the end that accepted a relayed connection")
         attempt = self._attempts[connection.number] = self._attempts.get(connection.number, 0) + 1
-        punch = _Punch(connection.peer, self._swarm, self._peerstore, self._recorder)
+        punch = _Punch(self._core, connection.peer)
         with suppress(UnreachableError):  # our dials failed; the other end knows the outcome, and notes it
             await respond(
                 stream,
                 punch.dial,
-                own_addresses=self._own.punchable(),
+                own_addresses=self._core.own.punchable(),
                 note=punch.note,
                 profile=self._profile,
                 attempt=attempt,
@@ -119,17 +103,15 @@ class HolePunching:
 class _Punch:
     """What one dialogue asks of the node: dials, and a pen."""
 
-    def __init__(self, peer: PeerId, swarm: Swarm, peerstore: Peerstore, recorder: Recorder) -> None:
+    def __init__(self, core: Core, peer: PeerId) -> None:
+        self._core = core
         self._peer = peer
-        self._swarm = swarm
-        self._peerstore = peerstore
-        self._recorder = recorder
         self._attempt = 0
 
     async def dial(self, addresses: Sequence[Multiaddr], role: Role) -> Connection:
         """Dials what CONNECT said and all that is known besides, at once."""
-        known = dict.fromkeys(map(address.without_peer, (*addresses, *self._peerstore.addresses(self._peer))))
-        return await self._swarm.punch(
+        known = dict.fromkeys(map(address.without_peer, (*addresses, *self._core.peerstore.addresses(self._peer))))
+        return await self._core.swarm.punch(
             self._peer,
             [one for one in known if address.is_direct_tcp(one)],
             initiator=role is Role.CLIENT,
@@ -138,12 +120,12 @@ class _Punch:
 
     def note(self, noted: MessageNoted | DialsNoted | AttemptNoted) -> None:
         """Writes what happens into the journal."""
-        here, peer = self._recorder.here, str(self._peer)
+        here, peer = self._core.recorder.here, str(self._peer)
         match noted:
             case MessageNoted(name, sent):
-                self._recorder.emit(MessageSeen(*here, peer, DCUTR_ID, name, sent))
+                self._core.recorder.emit(MessageSeen(*here, peer, DCUTR_ID, name, sent))
             case DialsNoted(role, attempt):
                 self._attempt = attempt
-                self._recorder.emit(PunchDialled(*here, peer, role.value, attempt))
+                self._core.recorder.emit(PunchDialled(*here, peer, role.value, attempt))
             case AttemptNoted(attempt, rtt, outcome):
-                self._recorder.emit(PunchEnded(*here, peer, "tcp", attempt, rtt, outcome))
+                self._core.recorder.emit(PunchEnded(*here, peer, "tcp", attempt, rtt, outcome))

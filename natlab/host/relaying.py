@@ -19,10 +19,7 @@ from multiaddr import Multiaddr
 
 from natlab.errors import ClosedError, NatlabError, ProtocolError, RefusedError
 from natlab.events import Reserved
-from natlab.host.addresses import OwnAddresses
-from natlab.host.protocols import Protocols
-from natlab.host.record import Recorder
-from natlab.host.swarm import Swarm
+from natlab.host.core import Core
 from natlab.net import Stream
 from natlab.protocol.circuit import HOP_ID, STOP_ID, Reservation, Status, reserve
 from natlab.protocol.relay import Client, RelaySelf, serve_hop
@@ -32,7 +29,6 @@ from natlab.transport.connection import Connection, MuxedStream
 from natlab.transport.negotiate import negotiated
 from natlab.transport.tasks import Tasks
 from natlab.wire import address
-from natlab.wire.keys import PrivateKey
 from natlab.wire.peer_id import PeerId
 
 RENEW_BEFORE = 120.0
@@ -51,30 +47,15 @@ class RelayClient:
     """Our reservations, and the circuits that come in by them.
 
     Args:
-        now: Unix time in seconds.
         on_changed: told when our relayed addresses have changed.
     """
 
-    def __init__(
-        self,
-        peer: PeerId,
-        swarm: Swarm,
-        own: OwnAddresses,
-        recorder: Recorder,
-        protocols: Protocols,
-        *,
-        now: Callable[[], float],
-        on_changed: Callable[[], None],
-    ) -> None:
-        self._peer = peer
-        self._swarm = swarm
-        self._own = own
-        self._recorder = recorder
-        self._now = now
+    def __init__(self, core: Core, *, on_changed: Callable[[], None]) -> None:
+        self._core = core
         self._on_changed = on_changed
         self._held: dict[PeerId, _Held] = {}
         self.tasks = Tasks()
-        protocols.add(STOP_ID, self._called)
+        core.protocols.add(STOP_ID, self._called)
 
     async def reserve(self, connection: Connection) -> Reservation:
         """Reserves with the relay at the other end, and keeps the reservation alive.
@@ -88,7 +69,7 @@ class RelayClient:
         self._held[connection.peer] = _Held(reservation, connection)
         self._changed()
         if first:
-            self.tasks.start(self._renew(connection), f"{self._recorder.place} renews with {connection.peer}")
+            self.tasks.start(self._renew(connection), f"{self._core.recorder.place} renews with {connection.peer}")
         return reservation
 
     def address_via(self, relay: PeerId) -> Multiaddr | None:
@@ -106,7 +87,7 @@ class RelayClient:
         relay, status, expires = connection.peer, Status.OK.name, 0.0
         try:
             stream = await negotiated(connection.open_stream(), HOP_ID)
-            reservation = await reserve(stream, relay=relay, own=self._peer, now=self._now())
+            reservation = await reserve(stream, relay=relay, own=self._core.peer, now=self._core.network.now())
             expires = reservation.expires
             return reservation
         except RefusedError as error:
@@ -116,11 +97,11 @@ class RelayClient:
             status = str(error)
             raise
         finally:
-            self._recorder.emit(Reserved(*self._recorder.here, str(relay), status, expires))
+            self._core.recorder.emit(Reserved(*self._core.recorder.here, str(relay), status, expires))
 
     async def _renew(self, connection: Connection) -> None:
         while (held := self._held.get(connection.peer)) and held.connection is connection:
-            await asyncio.sleep(max(held.reservation.expires - RENEW_BEFORE - self._now(), 1.0))
+            await asyncio.sleep(max(held.reservation.expires - RENEW_BEFORE - self._core.network.now(), 1.0))
             if connection.closed is not None:
                 return
             try:
@@ -133,7 +114,7 @@ class RelayClient:
         self._changed()
 
     def _changed(self) -> None:
-        self._own.set_relayed(through for held in self._held.values() for through in self._through(held))
+        self._core.own.set_relayed(through for held in self._held.values() for through in self._through(held))
         self._on_changed()
 
     def _through(self, held: _Held) -> list[Multiaddr]:
@@ -147,32 +128,20 @@ class RelayClient:
         if connection.peer not in self._held:
             raise ProtocolError("a circuit from a relay we have no reservation with")
         source, route = await circuit.accept(stream)
-        await self._swarm.establish(stream, route, initiator=False, expected=source)
+        await self._core.swarm.establish(stream, route, initiator=False, expected=source)
 
 
 class RelayService:
-    """The relay for others."""
+    """The relay for others, within `limits`."""
 
-    def __init__(
-        self,
-        key: PrivateKey,
-        limits: RelayLimits,
-        swarm: Swarm,
-        own: OwnAddresses,
-        protocols: Protocols,
-        *,
-        now: Callable[[], float],
-    ) -> None:
-        self._key = key
-        self._swarm = swarm
-        self._own = own
-        self._now = now
+    def __init__(self, core: Core, limits: RelayLimits) -> None:
+        self._core = core
         self._table = Reservations(limits)
-        protocols.add(HOP_ID, self._serve)
+        core.protocols.add(HOP_ID, self._serve)
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone; with the last one to a peer goes its reservation."""
-        if not self._swarm.direct_to(connection.peer):
+        if not self._core.swarm.direct_to(connection.peer):
             self._table.release(connection.peer)
 
     async def _serve(self, stream: MuxedStream, connection: Connection) -> None:
@@ -181,14 +150,14 @@ class RelayService:
         await serve_hop(
             stream,
             Client(connection.peer, ip, connection.relayed),
-            relay=RelaySelf(self._key, self._own.all),
+            relay=RelaySelf(self._core.key, self._core.own.all),
             table=self._table,
-            now=self._now,
+            now=self._core.network.now,
             open_stop=self._open_stop,
         )
 
     async def _open_stop(self, target: PeerId) -> Stream:
-        connection = self._swarm.direct_to(target)
+        connection = self._core.swarm.direct_to(target)
         if connection is None:
             raise ClosedError(f"no connection to {target}")
         return await negotiated(connection.open_stream(), STOP_ID)

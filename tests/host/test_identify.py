@@ -11,9 +11,9 @@ from natlab.wire import address
 def test_both_ends_identify_each_other_by_themselves(world):
     async def main(alice, bob):
         await alice.dial(bob)
-        assert alice._peerstore.identity(bob.peer_id).agent_version == "bob/1"
+        assert alice._core.peerstore.identity(bob.peer_id).agent_version == "bob/1"
         await asyncio.sleep(0.1)
-        assert bob._peerstore.identity(alice.peer_id).agent_version == "bob/1"
+        assert bob._core.peerstore.identity(alice.peer_id).agent_version == "bob/1"
 
     world.run(main, "alice", "bob", agent="bob/1")
 
@@ -44,7 +44,7 @@ def test_news_are_pushed_to_those_who_are_connected(world):
         await asyncio.sleep(0.1)
         new = await alice.listen(str(address.without_peer(alice.addresses[0])).rsplit("/", 1)[0] + "/0")
         await asyncio.sleep(0.1)
-        assert address.without_peer(new) in bob._peerstore.addresses(alice.peer_id)
+        assert address.without_peer(new) in bob._core.peerstore.addresses(alice.peer_id)
 
     world.run(main, "alice", "bob")
     assert not world.journal.of(HandlerFailed)

@@ -290,10 +290,10 @@ def test_a_node_without_listeners_dials(world):
 
 def test_a_taken_address_is_an_error_and_leaves_nothing_open(sim):
     async def main(alice):
-        other = sim.node("bob", network=alice._swarm._network, listen=["/ip4/0.0.0.0/tcp/5", "/ip4/9.9.9.9/tcp/1"])
+        other = sim.node("bob", network=alice._core.network, listen=["/ip4/0.0.0.0/tcp/5", "/ip4/9.9.9.9/tcp/1"])
         with pytest.raises(SocketError):
             await other.start()
-        (await alice._swarm._network.listen_tcp(Endpoint("0.0.0.0", 5))).close()
+        (await alice._core.network.listen_tcp(Endpoint("0.0.0.0", 5))).close()
 
     sim.run(main, "alice")
 

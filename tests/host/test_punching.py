@@ -143,7 +143,7 @@ def test_the_events_tell_the_story_in_order(sim):
 def test_a_failed_punch_leaves_nothing_half_open(sim):
     async def after(relay, alice, bob):
         assert await bob.ping(alice) > 0, "the relayed connection is still there"
-        assert not alice._swarm._punching and not bob._swarm._punching
+        assert not alice._core.swarm._punching and not bob._core.swarm._punching
         assert not alice._punching._busy
 
     Punch(sim, (APD, APD), (APD, APD)).run(after)
@@ -160,12 +160,12 @@ def test_dcutr_is_offered_only_with_a_public_address(sim):
 
     async def main(bob):
         async with sim.node("alice", behind=nat) as alice:
-            assert DCUTR_ID not in alice._protocols.names
-            assert DCUTR_ID in bob._protocols.names, "its listen address is public"
+            assert DCUTR_ID not in alice._core.protocols.names
+            assert DCUTR_ID in bob._core.protocols.names, "its listen address is public"
             connection = await alice.dial(bob)
-            assert DCUTR_ID in alice._protocols.names
+            assert DCUTR_ID in alice._core.protocols.names
             await connection.close()
-            assert DCUTR_ID not in alice._protocols.names
+            assert DCUTR_ID not in alice._core.protocols.names
 
     sim.run(main, "bob")
 

@@ -31,7 +31,7 @@ def with_relay(world, main, *names, limits=None, **options):
 def test_a_connection_through_a_relay(world):
     async def main(relay, alice, bob):
         reservation = await alice.reserve(relay)
-        assert reservation.expires > relay._identify._now() + 3000
+        assert reservation.expires > relay._core.network.now() + 3000
         assert reservation.voucher.peer == alice.peer_id and reservation.voucher.relay == relay.peer_id
         through = alice.address_via(relay)
         assert through in alice.addresses and str(through).endswith(f"/p2p-circuit/p2p/{alice.peer_id}")

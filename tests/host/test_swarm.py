@@ -32,7 +32,7 @@ DIALERS = {**LISTENERS, "garbles its last message": AGREED + HANDSHAKE + b"\x00\
 
 async def on_the_way(world, node, saying, *, closes):
     """A listener at another port that says its piece to everybody; its address."""
-    network = node._swarm._network
+    network = node._core.network
     ip = address.to_endpoint(node.addresses[0]).ip
     listener = await network.listen_tcp(Endpoint(ip, 0))
 
@@ -70,7 +70,7 @@ def test_dialling_a_stranger_that_speaks_garbage(world, saying):
 @pytest.mark.parametrize("saying", DIALERS.values(), ids=DIALERS)
 def test_a_stranger_that_dials_and_speaks_garbage(world, saying):
     async def main(alice, bob):
-        tcp = await alice._swarm._network.dial_tcp(address.to_endpoint(bob.addresses[0]))
+        tcp = await alice._core.network.dial_tcp(address.to_endpoint(bob.addresses[0]))
         await tcp.write(saying)
         await tcp.close_write()
         with pytest.raises(NatlabError):
@@ -94,7 +94,7 @@ def test_a_silent_stranger_is_given_up(sim, saying):
             await alice.dial(there)
         assert loop.time() - started <= swarm.DIAL_TIMEOUT + 0.2
         await serving
-        tcp = await alice._swarm._network.dial_tcp(address.to_endpoint(bob.addresses[0]))
+        tcp = await alice._core.network.dial_tcp(address.to_endpoint(bob.addresses[0]))
         await tcp.write(saying)
         started = loop.time()
         with pytest.raises(NatlabError):
@@ -110,7 +110,7 @@ def test_a_peer_that_agrees_on_no_stream_protocol(sim):
     """A whole connection, and then silence on every stream."""
 
     async def main(alice, bob):
-        bob._protocols.serve = lambda stream: asyncio.sleep(1000)
+        bob._core.protocols.serve = lambda stream: asyncio.sleep(1000)
         loop = asyncio.get_running_loop()
         await alice.dial(bob)
         started = loop.time()
@@ -136,7 +136,7 @@ def test_connections_are_bounded(world, monkeypatch):
 def test_a_taken_four_tuple_makes_the_dial_leave_from_another_port(world):
     async def main(alice, bob):
         local, remote = (address.to_endpoint(node.addresses[0]) for node in (alice, bob))
-        taken = await alice._swarm._network.dial_tcp(remote, local=local, reuse_port=True)
+        taken = await alice._core.network.dial_tcp(remote, local=local, reuse_port=True)
         connection = await alice.dial(bob)
         assert address.to_endpoint(connection.route.local).port != local.port
         taken.reset()
@@ -165,7 +165,7 @@ def test_one_good_address_among_bad_ones_is_enough(sim):
         started = loop.time()
         good = bob.addresses[0]
         bad = [address.parse(f"/ip4/{first}.0.0.1/tcp/4001") for first in range(60, 66)]
-        connection = await alice._swarm.dial(bob.peer_id, [*bad, good])
+        connection = await alice._core.swarm.dial(bob.peer_id, [*bad, good])
         assert connection.route.remote == address.without_peer(good)
         assert loop.time() - started < 0.5
 
@@ -176,7 +176,7 @@ def test_all_bad_addresses_are_told_in_order(sim):
     async def main(alice, bob):
         bad = [address.parse(f"/ip4/{first}.0.0.1/tcp/4001") for first in (60, 61)]
         with pytest.raises(UnreachableError) as error:
-            await alice._swarm.dial(bob.peer_id, bad)
+            await alice._core.swarm.dial(bob.peer_id, bad)
         assert [tried for tried, _ in error.value.attempts] == list(map(str, bad))
 
     sim.run(main, "alice", "bob")
