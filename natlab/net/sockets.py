@@ -43,6 +43,7 @@ BACKLOG = 128
 """Connections accepted before someone asks for them; later ones are reset."""
 DATAGRAMS_AHEAD = 1024
 """Datagrams kept before someone asks for them; later ones are lost."""
+LINGER = "HH" if sys.platform == "win32" else "ii"  # struct linger: on | seconds
 CAN_REUSE_PORT = hasattr(socket, "SO_REUSEPORT")
 TOWARDS_INTERNET = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))
 """Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing, it only asks for the route."""
@@ -332,7 +333,7 @@ async def _adopt(sock: socket.socket) -> SystemConnection:
 
 def _linger_zero(sock: socket.socket) -> None:
     with suppress(OSError):  # closed already
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # on:4 | seconds:4
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(LINGER, 1, 0))
 
 
 @contextmanager
