@@ -68,6 +68,8 @@ class Topology:
     def in_line(self, hosts: Sequence[str], core: bool = False) -> list[str]:
         """The places between these hosts, left to right: the first one's NATs, who is public, then the others' NATs.
 
+        Who shares the first one's NAT stands on its side, if anybody is public.
+
         Args:
             core: with the internet, before those who are public.
 
@@ -77,6 +79,9 @@ class Topology:
         """
         hidden = [host for host in hosts if self._places[host].behind]
         public = [host for host in hosts if not self._places[host].behind]
-        left = self.way_out(hidden[0]) if hidden else []
-        right = [place for host in hidden[1:] for place in reversed(self.way_out(host))]
+        near = [host for host in hidden if self.way_out(host)[-1] == self.way_out(hidden[0])[-1]]
+        near = near if public or core else hidden[:1]
+        left = [place for host in near for place in self.way_out(host)]
+        left.sort(key=lambda place: len(self.way_out(place)), reverse=True)
+        right = [place for host in hidden for place in reversed(self.way_out(host))]
         return list(dict.fromkeys([*left, *([CORE] if core else []), *public, *right]))

@@ -38,5 +38,12 @@ def test_two_behind_one_nat_share_its_line():
     ]
 
 
+def test_two_behind_one_nat_stand_together_where_somebody_is_public():
+    places = [Place(name, Kind.HOST, ip, "home") for name, ip in (("alice", "192.168.1.2"), ("carol", "192.168.1.3"))]
+    topology = Topology([Place("home", Kind.NAT, "11.0.0.1"), *places, Place("bob", Kind.HOST, "12.0.0.1")])
+    assert topology.in_line(["alice", "bob", "carol"]) == ["alice", "carol", "home", "bob"]
+    assert topology.in_line(["carol", "alice"], core=True) == ["carol", "alice", "home", "internet"]
+
+
 def test_the_internet_is_a_place_but_not_one_that_was_built(topology):
     assert topology["internet"].kind == Kind.CORE and "internet" not in [place.name for place in topology]

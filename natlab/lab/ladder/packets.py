@@ -43,7 +43,7 @@ def _step(hops: list[PacketSeen]) -> Step:
         kind=StepKind.PACKET,
         topic=topic_of(packet),
         label=_label(packet),
-        detail=f"to {packet.destination}",
+        detail=_detail(packet),
         stops=tuple(Stop(hop.time, hop.place, _rewriting(hop)) for hop in hops),
         end=": ".join(filter(None, (last.verdict.value, last.reason))) if stopped else "",
     )
@@ -62,8 +62,14 @@ def topic_of(packet: Packet) -> str:
 
 def _label(packet: Packet) -> str:
     if packet.protocol == IPProtocol.UDP:
-        return f"UDP {len(packet.payload)} B"
+        return "UDP"
     return f"data {len(packet.payload)} B" if topic_of(packet) == "data" else packet.flag_names
+
+
+def _detail(packet: Packet) -> str:
+    """Whom it is for; a datagram also says which socket sent it, since no handshake tells."""
+    source = f":{packet.source.port} " if packet.protocol == IPProtocol.UDP else ""
+    return f"{source}to {packet.destination}"
 
 
 def _rewriting(hop: PacketSeen) -> str:
