@@ -41,17 +41,17 @@ def six_packets(seed: int, preset: str = "home", **axes: str | float) -> Lab:
         preset, axes: the NAT box, as in `Lab.nat`.
     """
     lab = Lab(seed)
-    home = lab.nat(preset, name=BOX, **axes)
+    home = lab.nat(preset, name=BOX, **axes)  # type: ignore[arg-type]  # axes only
     alice, carol = lab.host("alice", behind=home), lab.host("carol", behind=home)
     bob, dave = lab.host("bob"), lab.host("dave")
-    first, second, third = alice.udp(5000), carol.udp(5000), alice.udp(6000)
-    server, other, stranger = bob.udp(7000), dave.udp(7000), dave.udp(9999)
-    for sender, remote in ((first, server), (first, other), (second, server), (third, server)):
-        sender.send(b"hello", remote.local)
+    first, second, third = (lab.run(socket) for socket in (alice.udp(5000), carol.udp(5000), alice.udp(6000)))
+    server, other, stranger = (lab.run(socket) for socket in (bob.udp(7000), dave.udp(7000), dave.udp(9999)))
+    for sender, receiver in ((first, server), (first, other), (second, server), (third, server)):
+        lab.run(sender.send("hello", receiver))
         lab.advance(PAUSE)
     seen = lab.journal.of(MappingCreated)[0].external
     for sender in (server, stranger):
-        sender.send(b"hello", seen)
+        lab.run(sender.send("hello", seen))
         lab.advance(PAUSE)
     return lab
 
