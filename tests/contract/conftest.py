@@ -1,0 +1,193 @@
+"""Where the contract tests run: grounds, on which a test builds the hosts and NATs it needs, and places.
+
+    ground       hosts                            NAT boxes and delay        time
+    Simulated    natlab.sim                       natlab.sim, natlab.nat     virtual, exact
+    Namespaces   Linux's TCP, one namespace each  natlab.netns, natlab.nat   real
+
+A place is two networks that reach each other; two of the four are one computer with itself, where nothing takes time.
+"""
+
+import asyncio
+import errno
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+import pytest
+
+from natlab import netns
+from natlab.endpoint import Endpoint
+from natlab.errors import SocketError
+from natlab.events import Journal
+from natlab.nat import NatBox
+from natlab.net import Network
+from natlab.net.sockets import SystemNetwork
+from natlab.sim import Internet, SimLoop
+
+SECONDS = 20.0  # for one test in real time
+DELAY = 0.001  # seconds to the middle of the internet, where a test does not ask for another
+why_not = cache(netns.why_not)
+
+
+class Simulated:
+    """The simulated internet."""
+
+    exact = True
+    lateness = 0.0
+
+    def __enter__(self):
+        self.loop = SimLoop()
+        self.internet = Internet(self.loop, Journal(kinds=()), Random)
+        return self
+
+    def __exit__(self, *_):
+        self.loop.close()
+
+    def host(self, name, nat=None, delay=DELAY):
+        if nat is None:
+            return self.internet.host(name, delay=delay)
+        return self.internet.host(name, behind=self.internet.nat(f"{name}'s NAT", nat, delay=delay), delay=0)
+
+    def run(self, main):
+        return self.loop.run(main)
+
+
+class Namespaces:
+    """Network namespaces, joined by a wire."""
+
+    exact = False
+
+    def __enter__(self):
+        self.undo = ExitStack()
+        self.wire = netns.Wire()
+        self.undo.callback(self.wire.close)
+        self.count = 0
+        return self
+
+    def __exit__(self, *_):
+        self.undo.close()
+
+    @property
+    def lateness(self):
+        return self.wire.lateness
+
+    def host(self, name, nat=None, delay=DELAY):
+        namespace = self.undo.enter_context(netns.Namespace(name))
+        namespace.set("net.ipv4.tcp_syn_linear_timeouts", 0)
+        namespace.set("net.ipv4.tcp_syn_retries", 1)  # a SYN at 0 and at 1 s; ETIMEDOUT at 3 s instead of 131
+        self.count += 1
+        public, private = f"{10 + self.count}.0.0.1", f"192.168.{self.count}.2"
+        box = NatBox(name, nat, public, Random(name), Journal(kinds=())) if nat else None
+        there, back = delay if isinstance(delay, tuple) else (delay, delay)
+        self.wire.attach(namespace, private if nat else public, box=box, there=there, back=back)
+        return SystemNetwork(namespace.open_socket)
+
+    def run(self, main):
+        async def on_the_wire():
+            async with self.wire:
+                return await settled(main)
+
+        return asyncio.run(on_the_wire())
+
+
+async def settled(main):
+    """asyncio takes a moment to close its transports."""
+    result = await asyncio.wait_for(main, SECONDS)
+    await asyncio.sleep(0.01)
+    return result
+
+
+@pytest.fixture(params=[Simulated, Namespaces], ids=["simulated", "namespaces"])
+def new_ground(request):
+    """Makes a ground, to be used as a context manager: both know `host`, `run`, `exact` and `lateness`."""
+    if request.param is Namespaces and (reason := why_not()):
+        pytest.skip(reason)
+    return request.param
+
+
+@dataclass
+class Place:
+    """Two networks that reach each other, the address of the second, and how to run a coroutine there."""
+
+    here: Network
+    there: Network
+    address: str
+    run: object
+
+    def at(self, port=0):
+        return Endpoint(self.address, port)
+
+    async def pair(self):
+        """A connection and its other end."""
+        listener = await self.there.listen_tcp(self.at())
+        dialled = await self.here.dial_tcp(listener.local)
+        accepted = await listener.accept()
+        listener.close()
+        return dialled, accepted
+
+
+@contextmanager
+def two_hosts_on(ground_type):
+    with ground_type() as ground:
+        here, there = ground.host("here"), ground.host("there")
+        yield Place(here, there, there.addresses()[0], ground.run)
+
+
+@contextmanager
+def simulated_loopback():
+    with Simulated() as ground:
+        host = ground.host("computer")
+        yield Place(host, host, "127.0.0.1", ground.run)
+
+
+@contextmanager
+def system_loopback():
+    network = SystemNetwork()
+    yield Place(network, network, "127.0.0.1", lambda main: asyncio.run(settled(main)))
+
+
+TWO_HOSTS = {"sim, two hosts": Simulated, "system, two namespaces": Namespaces}
+LOOPBACKS = {"sim, loopback": simulated_loopback, "system, loopback": system_loopback}
+
+
+def place_of(request):
+    name = request.param
+    if name in LOOPBACKS:
+        return LOOPBACKS[name]()
+    if TWO_HOSTS[name] is Namespaces and (reason := why_not()):
+        pytest.skip(reason)
+    return two_hosts_on(TWO_HOSTS[name])
+
+
+@pytest.fixture(params=[*TWO_HOSTS, *LOOPBACKS])
+def place(request):
+    """Each of the four places."""
+    with place_of(request) as place:
+        yield place
+
+
+@pytest.fixture(params=TWO_HOSTS)
+def two_hosts(request):
+    """The two places where packets take time, and can get lost."""
+    with place_of(request) as place:
+        yield place
+
+
+@pytest.fixture(params=LOOPBACKS)
+def loopback(request):
+    """The two places where nothing takes time."""
+    with place_of(request) as place:
+        yield place
+
+
+@pytest.fixture
+def errno_of():
+    """Awaits what must fail with a SocketError, and gives the name of its number."""
+
+    async def errno_of(awaitable):
+        with pytest.raises(SocketError) as refused:
+            await awaitable
+        return errno.errorcode[refused.value.errno]
+
+    return errno_of

@@ -1,0 +1,115 @@
+"""A TCP connection as a stream: bytes in order, half-closing, reset, and what waits meanwhile."""
+
+import asyncio
+
+import pytest
+
+from natlab.errors import ClosedError
+
+
+async def read_all(stream):
+    received = b""
+    while chunk := await stream.read():
+        received += chunk
+    return received
+
+
+def reset_all(*connections):
+    for connection in connections:
+        connection.reset()
+
+
+def test_both_ends_agree_on_who_they_are(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        assert (dialled.local, dialled.remote) == (accepted.remote, accepted.local)
+        assert dialled.remote.ip == place.address and dialled.local.port != 0
+        reset_all(dialled, accepted)
+
+    place.run(main())
+
+
+def test_bytes_arrive_whole_and_in_order_both_ways_at_once(place):
+    data = bytes(range(256)) * 4096
+
+    async def send(stream):
+        await stream.write(data)
+        await stream.close_write()
+
+    async def main():
+        dialled, accepted = await place.pair()
+        _, _, one, two = await asyncio.gather(send(dialled), send(accepted), read_all(dialled), read_all(accepted))
+        assert one == two == data
+        reset_all(dialled, accepted)
+
+    place.run(main())
+
+
+def test_read_gives_no_more_than_asked_for(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.write(b"abcdef")
+        await dialled.close_write()
+        parts = [await accepted.read(4), await accepted.read(1), await accepted.read(), await accepted.read()]
+        assert parts == [b"abcd", b"e", b"f", b""]
+        reset_all(dialled, accepted)
+
+    place.run(main())
+
+
+def test_a_closed_side_still_reads_and_writes_no_more(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.close_write()
+        await dialled.close_write()
+        assert await accepted.read() == b""
+        await accepted.write(b"still talking")
+        assert await dialled.read() == b"still talking"
+        with pytest.raises(ClosedError):
+            await dialled.write(b"x")
+        reset_all(dialled, accepted)
+
+    place.run(main())
+
+
+def test_after_both_have_closed_reading_gives_the_end(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.close_write()
+        assert await accepted.read() == b""
+        await accepted.close_write()
+        assert [await dialled.read(), await dialled.read(), await accepted.read()] == [b"", b"", b""]
+
+    place.run(main())
+
+
+def test_reset_ends_both_directions_at_both_ends(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        readers = [asyncio.ensure_future(end.read()) for end in (dialled, accepted)]
+        await asyncio.sleep(0)
+        dialled.reset()
+        dialled.reset()
+        results = await asyncio.gather(*readers, return_exceptions=True)
+        assert [type(result) for result in results] == [ClosedError, ClosedError]
+        for end in (dialled, accepted):
+            with pytest.raises(ClosedError):
+                await end.write(b"x")
+            with pytest.raises(ClosedError):
+                await end.read()
+            await end.close_write()
+
+    place.run(main())
+
+
+def test_a_cancelled_read_loses_no_bytes(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await accepted.read()
+        await dialled.write(b"late")
+        assert await accepted.read() == b"late"
+        reset_all(dialled, accepted)
+
+    place.run(main())
