@@ -270,6 +270,8 @@ class Node:
 
     async def close(self) -> None:
         """Closes every connection and listener, and waits until nothing of the node runs. Twice is harmless."""
+        if self._loop is None:
+            return
         self._check_loop()
         self._is_closed = True
         if self._punching:

@@ -21,7 +21,7 @@ from natlab.errors import ClosedError, NatlabError, ProtocolError, RefusedError
 from natlab.events import Reserved
 from natlab.host.core import Core
 from natlab.net import Stream
-from natlab.protocol.circuit import HOP_ID, STOP_ID, Reservation, Status, reserve
+from natlab.protocol.circuit import HOP_ID, STOP_ID, Reservation, Status, reserve, status_name
 from natlab.protocol.relay import Client, RelaySelf, serve_hop
 from natlab.protocol.reservations import RelayLimits, Reservations
 from natlab.transport import circuit
@@ -63,12 +63,15 @@ class RelayClient:
         Raises:
             RefusedError: it said no.
             NegotiationError: it is no relay.
+            ClosedError: the connection ended.
         """
-        first = connection.peer not in self._held
         reservation = await self._ask(connection)
+        if connection.closed is not None:
+            raise connection.closed
+        before = self._held.get(connection.peer)
         self._held[connection.peer] = _Held(reservation, connection)
         self._changed()
-        if first:
+        if before is None or before.connection is not connection:
             self.tasks.start(self._renew(connection), f"{self._core.recorder.place} renews with {connection.peer}")
         return reservation
 
@@ -84,20 +87,18 @@ class RelayClient:
             self._lose(connection)
 
     async def _ask(self, connection: Connection) -> Reservation:
-        relay, status, expires = connection.peer, Status.OK.name, 0.0
+        relay, now = connection.peer, self._core.network.now()
         try:
             stream = await negotiated(connection.open_stream(), HOP_ID)
-            reservation = await reserve(stream, relay=relay, own=self._core.peer, now=self._core.network.now())
-            expires = reservation.expires
-            return reservation
-        except RefusedError as error:
-            status = Status(error.status).name if error.status in list(Status) else str(error.status)
-            raise
+            reservation = await reserve(stream, relay=relay, own=self._core.peer, now=now)
         except NatlabError as error:
-            status = str(error)
+            self._note(relay, status_name(error.status) if isinstance(error, RefusedError) else str(error), 0.0)
             raise
-        finally:
-            self._core.recorder.emit(Reserved(*self._core.recorder.here, str(relay), status, expires))
+        self._note(relay, Status.OK.name, reservation.expires)
+        return reservation
+
+    def _note(self, relay: PeerId, status: str, expires: float) -> None:
+        self._core.recorder.emit(Reserved(*self._core.recorder.here, str(relay), status, expires))
 
     async def _renew(self, connection: Connection) -> None:
         while (held := self._held.get(connection.peer)) and held.connection is connection:
@@ -106,6 +107,7 @@ class RelayClient:
                 return
             try:
                 self._held[connection.peer] = _Held(await self._ask(connection), connection)
+                self._changed()
             except NatlabError:
                 self._lose(connection)
 
@@ -119,9 +121,9 @@ class RelayClient:
 
     def _through(self, held: _Held) -> list[Multiaddr]:
         """The addresses the relay gave; it gives public ones only, and with none left the one we reached it at."""
-        at = held.reservation.addresses or (held.connection.route.remote,)
+        given = [one for one in held.reservation.addresses if not address.is_relayed(one)]
         relay = held.connection.peer
-        return [address.via_relay(address.with_peer(one, relay)) for one in at if not address.is_relayed(one)]
+        return [address.via_relay(address.with_peer(one, relay)) for one in given or [held.connection.route.remote]]
 
     async def _called(self, stream: MuxedStream, connection: Connection) -> None:
         """Somebody calls us through a relay."""

@@ -42,6 +42,8 @@ RELAY_DELAY = 0.5
 """Seconds that direct addresses are ahead of relayed ones. Source: go-libp2p `p2p/net/swarm/dial_ranker.go`."""
 DIALS_PER_PEER = 8
 """Dials to one peer at a time. Source: go-libp2p `p2p/net/swarm/swarm_dial.go`."""
+DIALS_PER_PUNCH = 16
+"""Dials of a hole punch at a time; ours. More would let a peer have us knock at strangers' doors."""
 MAX_CONNECTIONS = 192
 """Connections a node accepts, the high water of go-libp2p `defaults.go`; beyond, new ones are reset."""
 
@@ -130,11 +132,14 @@ class Swarm:
     async def establish(
         self, below: Stream, route: Route, *, initiator: bool, expected: PeerId | None = None
     ) -> Connection:
-        """Upgrades a byte stream and makes it one of our connections. Raises what `upgrade` raises."""
+        """Upgrades a byte stream and makes it one of our connections.
+
+        Raises what `upgrade` raises, and ClosedError if the node has closed or has connections enough.
+        """
         upgraded = await upgrade(below, self._credentials, initiator=initiator, expected=expected)
-        if self._is_closed:
+        if self._is_closed or (not route.dialled and len(self._connections) >= MAX_CONNECTIONS):
             below.reset()
-            raise ClosedError("the node was closed meanwhile")
+            raise ClosedError("the node takes no more connections")
         self._made += 1
         if not route.dialled and not route.relayed:  # accepted while we were dialling the same peer: the punch's
             route = replace(route, opened_by=next(iter(self._punching.get(upgraded.peer, {}).values()), "dial"))
@@ -169,7 +174,8 @@ class Swarm:
                 self._locks.pop(peer, None)
 
     async def _dial_all(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> Connection:
-        chosen = [to for to in dict.fromkeys(addresses) if not self._is_own(to)][:DIALS_PER_PEER]
+        foreign = [to for to in dict.fromkeys(addresses) if not self._is_own(to)]
+        chosen = sorted(foreign, key=_has_no_transport)[:DIALS_PER_PEER]
         if not chosen:
             raise UnreachableError(f"no address of {peer} is known")
         any_direct = not all(map(address.is_relayed, chosen))
@@ -264,7 +270,7 @@ class Swarm:
             return direct
         accepted = self._next_direct(peer, opened_by)
         try:
-            chosen = [to for to in addresses if not self._is_own(to)]
+            chosen = [to for to in addresses if not self._is_own(to)][:DIALS_PER_PUNCH]
             attempts = [self._punch_one(peer, to, accepted, initiator, opened_by) for to in chosen]
             outcome = await first_success(attempts, NatlabError, instead=accepted)
             return _connection_of(peer, chosen, outcome)
@@ -357,10 +363,20 @@ class Swarm:
         """Around the dial of one address: its failure becomes an event, and running out of time an error of ours."""
         try:
             yield
-        except (NatlabError, TimeoutError) as error:
-            cause = error if isinstance(error, NatlabError) else UnreachableError(f"not done in {DIAL_TIMEOUT:g} s")
-            self._recorder.emit(DialFailed(*self._recorder.here, str(peer), str(to), str(cause)))
-            raise cause from error
+        except NatlabError as error:
+            self._dial_failed(peer, to, error)
+            raise
+        except TimeoutError as error:
+            late = UnreachableError(f"no connection within {DIAL_TIMEOUT:g} s")
+            self._dial_failed(peer, to, late)
+            raise late from error
+
+    def _dial_failed(self, peer: PeerId, to: Multiaddr, cause: NatlabError) -> None:
+        self._recorder.emit(DialFailed(*self._recorder.here, str(peer), str(to), str(cause)))
+
+
+def _has_no_transport(to: Multiaddr) -> bool:
+    return not (address.is_relayed(to) or address.is_direct_tcp(to))
 
 
 def _other_port_helps(error: SocketError | DecodeError) -> bool:

@@ -236,6 +236,7 @@ def test_a_node_of_another_loop_says_so(world):
     node = world.node("alice")
 
     async def use():
+        await node.close()  # nothing to close
         await node.ping(STRANGER)
 
     with pytest.raises(LabError, match="not been started"):

@@ -206,3 +206,21 @@ def test_events_of_one_connection_carry_its_path(world):
     assert {(event.path, event.opened_by, event.transport) for event in (dialled, accepted)} == {
         ("direct", "dial", "tcp")
     }
+
+
+def test_addresses_we_have_no_transport_for_do_not_crowd_out_the_others(sim):
+    async def main(alice, bob):
+        quic = [address.parse(f"/ip4/60.0.0.{n}/udp/4001/quic-v1") for n in range(swarm.DIALS_PER_PEER)]
+        await alice._core.swarm.dial(bob.peer_id, [*quic, *bob.addresses])
+
+    sim.run(main, "alice", "bob")
+
+
+def test_a_punch_knocks_at_a_bounded_number_of_doors(sim):
+    async def main(alice, bob):
+        doors = [address.parse(f"/ip4/60.0.0.1/tcp/{port}") for port in range(1, 100)]
+        with pytest.raises(UnreachableError) as error:
+            await alice._core.swarm.punch(bob.peer_id, doors, initiator=True, opened_by="hole punch")
+        assert len(error.value.attempts) == swarm.DIALS_PER_PUNCH
+
+    sim.run(main, "alice", "bob")
