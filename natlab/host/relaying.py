@@ -66,8 +66,7 @@ class RelayClient:
             ClosedError: the connection ended.
         """
         reservation = await self._ask(connection)
-        if connection.closed is not None:
-            raise connection.closed
+        connection.check_open()
         before = self._held.get(connection.peer)
         self._held[connection.peer] = _Held(reservation, connection)
         self._changed()

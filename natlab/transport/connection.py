@@ -28,6 +28,8 @@ from natlab.wire.peer_id import PeerId
 
 WRITE_TIMEOUT = 10.0
 """Seconds the peer may refuse to take bytes, or to answer a keepalive. Source: go-yamux v5 `mux.go`."""
+WRITE_SIZE = 1 << 16
+"""Bytes handed down at once. Source: the same, MaxMessageSize."""
 UNANSWERED = 1 << 22
 """Bytes read while our own bytes do not get through. Reading on avoids that two full pipes wait for each other; the
 bound keeps answers to a flood of pings from piling up."""
@@ -65,6 +67,10 @@ class Connection:
         keepalive: seconds between keepalive pings; None for none.
         on_stream: told of every stream the peer opens.
         on_closed: told once, when it is over.
+
+    Attributes:
+        peer: who is at the other end, proven.
+        closed: why it is over; None while it is open.
     """
 
     def __init__(
@@ -80,7 +86,7 @@ class Connection:
         self.peer: PeerId = upgraded.peer
         self.route = route
         self.number = number
-        self.closed: ClosedError | None = None
+        self.closed: str | None = None
         self._secure = upgraded.stream
         self._session = upgraded.session
         self._keepalive = keepalive
@@ -119,8 +125,7 @@ class Connection:
             ClosedError: the connection is over.
             RefusedError: too many of our streams are waiting for the peer already.
         """
-        if self.closed is not None:
-            raise self.closed
+        self.check_open()
         stream = MuxedStream(self, self._session, self._session.open_stream())
         self._streams[stream.id] = stream
         self.flush()
@@ -132,8 +137,7 @@ class Connection:
         Raises:
             ClosedError: the connection is over, or the answer did not come within `WRITE_TIMEOUT`.
         """
-        if self.closed is not None:
-            raise self.closed
+        self.check_open()
         loop = asyncio.get_running_loop()
         sent = loop.time()
         number = self._session.ping()
@@ -160,7 +164,7 @@ class Connection:
         """Ends it at once (RST below). Twice is harmless."""
         if self.closed is not None:
             return
-        self.closed = ClosedError(f"the connection is over: {reason}")
+        self.closed = f"the connection is over: {reason}"
         self._tasks.cancel()
         self._secure.reset()
         for stream in list(self._streams.values()):
@@ -168,14 +172,15 @@ class Connection:
         self._streams.clear()
         for answered in self._pings.values():
             if not answered.done():
-                answered.set_exception(self.closed)
+                answered.set_exception(ClosedError(self.closed))
         self._written.set()
         self._on_closed(self, reason)
 
     def flush(self) -> None:
         """Has the writer send what the session has to send."""
-        self._written.clear()
-        self._to_write.set()
+        if self.closed is None:
+            self._written.clear()
+            self._to_write.set()
 
     async def drained(self) -> None:
         """Waits until all that was to be sent has gone to the stream below.
@@ -184,8 +189,12 @@ class Connection:
             ClosedError: the connection ended.
         """
         await self._written.wait()
+        self.check_open()
+
+    def check_open(self) -> None:
+        """Raises ClosedError if the connection is over."""
         if self.closed is not None:
-            raise self.closed
+            raise ClosedError(self.closed)
 
     def forget(self, stream: MuxedStream) -> None:
         """The stream has ended on both sides."""
@@ -220,8 +229,7 @@ class Connection:
                 await self._to_write.wait()
                 self._to_write.clear()
                 while data := self._session.data_to_send():
-                    async with asyncio.timeout(WRITE_TIMEOUT):
-                        await self._secure.write(data)
+                    await self._write_in_time(data)
                     self._unanswered = 0
                 if not self._to_write.is_set():
                     self._written.set()
@@ -229,6 +237,12 @@ class Connection:
             self.end(f"the peer takes no bytes for {WRITE_TIMEOUT:g} s")
         except NatlabError as error:
             self.end(str(error))
+
+    async def _write_in_time(self, data: bytes) -> None:
+        """A slow path may take long for much; it must take each `WRITE_SIZE` within `WRITE_TIMEOUT`."""
+        for start in range(0, len(data), WRITE_SIZE):
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await self._secure.write(data[start : start + WRITE_SIZE])
 
     async def _keep_alive(self, every: float) -> None:
         try:
@@ -280,7 +294,7 @@ class MuxedStream:
         self._ahead = b""
         self._finished = False  # the peer has closed its side
         self._write_closed = False
-        self._closed: ClosedError | None = None
+        self._closed: str | None = None
 
     async def read(self, limit: int = 65536) -> bytes:
         while True:
@@ -288,7 +302,7 @@ class MuxedStream:
                 data, self._ahead = self._ahead[:limit], self._ahead[limit:]
                 return data
             if self._closed is not None:
-                raise self._closed
+                raise ClosedError(self._closed)
             if data := self._session.read(self.id, limit):
                 self.connection.flush()  # the window it opens
                 return data
@@ -301,7 +315,7 @@ class MuxedStream:
         left = memoryview(data)
         while True:
             if self._closed is not None:
-                raise self._closed
+                raise ClosedError(self._closed)
             if self._write_closed:
                 raise ClosedError("this side of the stream is closed")
             self.writable.clear()
@@ -348,7 +362,7 @@ class MuxedStream:
         self._end(str(self.connection.closed))
 
     def _end(self, reason: str) -> None:
-        self._closed = self._closed or ClosedError(reason)
+        self._closed = self._closed or reason
         self._ahead = b""
         self.readable.set()
         self.writable.set()

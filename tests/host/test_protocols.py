@@ -94,7 +94,7 @@ def test_a_refusal_ends_in_order():
 
 
 def test_the_end_of_the_connection_is_no_failure_of_the_handler():
-    stream = Stream(ASKED, connection_closed=ClosedError("over"))
+    stream = Stream(ASKED, connection_closed="over")
     assert serve(stream, failing(ClosedError("over"))) == ("reset", [])
 
 
