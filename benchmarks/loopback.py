@@ -5,7 +5,7 @@ except for go-libp2p's default, TLS. All have no use for a second computer, so l
 what is measured: processor time is.
 
     dial to ready     from the call until the connection is encrypted and muxed; the same listener again and again
-    with identify     from the call until identify has been exchanged too; natlab's `dial` and go's `Connect` wait for it
+    with identify     from the call until identify has been exchanged too, as `dial` here and `Connect` in go do
     20 at once        twenty nodes of one process dial one listener at the same moment; until the last one is ready
     ping              32 bytes there and back over a stream that is open
     one stream        bytes per second, until the receiver says that it has them all
@@ -65,6 +65,7 @@ def beside(name: str, command: list[str]) -> Iterator[Row]:
     aim = AIMS.get(name, {})
     with Subject(subjects.natlab()) as ours, Subject(command) as theirs:
         yield from memory(name, ours, theirs)
+    with Subject(subjects.natlab()) as ours, Subject(command) as theirs:
         dial(ours, "ready"), dial(theirs, "ready")  # warm up
 
         def both(what: str, unit: str, measure: Callable[[Subject], float], pairs: int = 5) -> Row:
@@ -112,7 +113,6 @@ def stream(subject: Subject, size: int) -> float:
 
 
 def memory(name: str, ours: Subject, theirs: Subject) -> Iterator[Row]:
-    """Before anything else is done to them: freed memory is seldom given back."""
     aim = AIMS.get(name, {}).get("memory per connection")
     idle = [subject.listener_bytes() / 2**20 for subject in (ours, theirs)]
     yield Row("idle memory", "MiB", idle[0], name, idle[1], idle[0] / idle[1])

@@ -5,11 +5,11 @@ Every contestant carries the same load: datagrams of 1,200 bytes in bursts of 50
     host ──> NAT ──> core ──> NAT ──> host            four links, so four timed events for each packet
 
     natlab   what `Lab` does without a record: UDP sockets, two NAT boxes that translate and filter, four heap entries
-    heap     the least a Python event loop can do: a packet is a tuple (time, number, function, argument), pushed, popped
-             and called four times. No host, no NAT, no socket
+    heap     the least a Python event loop can do: a packet is a tuple (time, number, function, argument), pushed,
+             popped and called four times. No host, no NAT, no socket
     SimPy    its documented way: a process for each packet that waits for four timeouts. No host, no NAT, no socket
-    ns-3     UDP sockets and IPv4 forwarding over four point-to-point links (C++, optimised). Debian's has no NAT, so its
-             routers only forward
+    ns-3     UDP sockets and IPv4 forwarding over four point-to-point links (C++, optimised). Debian's has no NAT, so
+             its routers only forward
 
 SimPy and ns-3 run as programs of their own (`simpy_packets.py`, `ns3_packets.cc`), which print packets per second.
 """
