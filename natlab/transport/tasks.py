@@ -52,7 +52,7 @@ class Tasks:
     async def join(self) -> None:
         """Waits until all but the task that calls have ended, those started meanwhile included."""
         current = asyncio.current_task()
-        while others := [task for task in self._running if task is not current]:
+        while others := [task for task in self._running if task is not current and not task.done()]:
             await settle(others)
 
 
