@@ -111,13 +111,14 @@ class XXHandshake:
         self._initiator = initiator
         self._secrets = {"s": X25519PrivateKey.from_private_bytes(static)}
         self._secrets["e"] = X25519PrivateKey.from_private_bytes(ephemeral)
+        self._public = {name: secret.public_key().public_bytes_raw() for name, secret in self._secrets.items()}
         self._remote = {"s": b"", "e": b""}
         self._symmetric = SymmetricState(prologue)
         self._messages = 0
 
     @property
     def static_public(self) -> bytes:
-        return self._secrets["s"].public_key().public_bytes_raw()
+        return self._public["s"]
 
     @property
     def remote_static(self) -> bytes:
@@ -138,9 +139,8 @@ class XXHandshake:
         for token in PATTERN[self._messages]:
             match token:
                 case "e":
-                    public = self._secrets["e"].public_key().public_bytes_raw()
-                    self._symmetric.mix_hash(public)
-                    message += public
+                    self._symmetric.mix_hash(self._public["e"])
+                    message += self._public["e"]
                 case "s":
                     message += self._symmetric.encrypt_and_hash(self.static_public)
                 case _:

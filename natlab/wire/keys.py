@@ -17,8 +17,9 @@ Not modelled: key files, signing with anything but Ed25519.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -82,7 +83,7 @@ class PublicKey:
             raise DecodeError("public key without type or data")
         try:
             key = cls(KeyType(message.Type), message.Data)
-            key._load()
+            _load(key)
         except (ValueError, UnsupportedAlgorithm) as error:
             raise DecodeError(f"public key of type {message.Type}: {error}") from error
         return key
@@ -100,7 +101,7 @@ class PublicKey:
         Raises:
             SecurityError: the signature is not this key's over `message`.
         """
-        key = self._load()
+        key = _load(self)
         try:
             match key:
                 case Ed25519PublicKey():
@@ -112,20 +113,25 @@ class PublicKey:
         except InvalidSignature as error:
             raise SecurityError(f"signature does not verify with this {self.type.name} key") from error
 
-    def _load(self) -> _Key:
-        """Raises ValueError or UnsupportedAlgorithm."""
-        match self.type:
-            case KeyType.ED25519:
-                return Ed25519PublicKey.from_public_bytes(self.data)
-            case KeyType.SECP256K1:
-                return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), self.data)
-            case KeyType.RSA:
-                return _load_rsa(self.data)
-            case KeyType.ECDSA:
-                key = load_der_public_key(self.data)
-                if not isinstance(key, ec.EllipticCurvePublicKey):
-                    raise ValueError("not an ECDSA key")
-                return key
+
+@lru_cache(maxsize=256)
+def _load(key: PublicKey) -> _Key:
+    """The library's key, checked; a peer's is needed several times for each connection.
+
+    Raises ValueError or UnsupportedAlgorithm.
+    """
+    match key.type:
+        case KeyType.ED25519:
+            return Ed25519PublicKey.from_public_bytes(key.data)
+        case KeyType.SECP256K1:
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), key.data)
+        case KeyType.RSA:
+            return _load_rsa(key.data)
+        case KeyType.ECDSA:
+            loaded = load_der_public_key(key.data)
+            if not isinstance(loaded, ec.EllipticCurvePublicKey):
+                raise ValueError("not an ECDSA key")
+            return loaded
 
 
 def _load_rsa(data: bytes) -> rsa.RSAPublicKey:
@@ -143,13 +149,19 @@ class PrivateKey:
 
     Attributes:
         seed: the 32 secret bytes (RFC 8032 section 5.1.5).
+        public: what others see of it.
     """
 
     seed: bytes
+    public: PublicKey = field(init=False, compare=False)
+    _signer: Ed25519PrivateKey = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.seed) != 32:
             raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(self.seed)}")
+        signer = Ed25519PrivateKey.from_private_bytes(self.seed)
+        object.__setattr__(self, "_signer", signer)
+        object.__setattr__(self, "public", PublicKey(KeyType.ED25519, signer.public_key().public_bytes_raw()))
 
     def __repr__(self) -> str:
         return f"PrivateKey(of {self.public.data.hex()})"
@@ -159,11 +171,6 @@ class PrivateKey:
         """A new key: from the lab's seed, or from `random.SystemRandom()` for use on a real network."""
         return cls(rng.randbytes(32))
 
-    @property
-    def public(self) -> PublicKey:
-        key = Ed25519PrivateKey.from_private_bytes(self.seed).public_key()
-        return PublicKey(KeyType.ED25519, key.public_bytes_raw())
-
     def sign(self, message: bytes) -> bytes:
         """The signature, 64 bytes; the same for the same message."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).sign(message)
+        return self._signer.sign(message)

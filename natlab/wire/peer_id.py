@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from natlab.errors import DecodeError
 from natlab.wire.keys import PublicKey
@@ -24,6 +25,8 @@ MAX_INLINE_KEY = 42  # peer-ids.md: keys of at most 42 bytes use the identity mu
 _IDENTITY, _SHA256 = 0x00, 0x12  # multihash codes
 _CID_HEADER = b"\x01\x72"  # CIDv1, multicodec libp2p-key
 _MAX_TEXT = 128  # the longest form, 44 bytes in base32, takes 77 characters
+
+REMEMBERED = 2048  # texts of peer IDs, and peer IDs of texts: base 58 takes long division
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -94,6 +97,7 @@ class PeerId:
         return f"PeerId({self})"
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _decode_text(text: str) -> bytes:
     """peer-ids.md, "Decoding": the first characters tell which form it is."""
     if not 2 <= len(text) <= _MAX_TEXT:
@@ -114,6 +118,7 @@ def _decode_text(text: str) -> bytes:
     return cid.removeprefix(_CID_HEADER)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _encode_digits(data: bytes, alphabet: str) -> str:
     """The bytes as one big number in the alphabet's base; each leading zero byte becomes a leading zero digit."""
     number, digits = int.from_bytes(data, "big"), ""
