@@ -1,6 +1,6 @@
 """Our TCP and the kernel's, one conversation over a TUN device. Run inside `unshare -rn`; prints one JSON object.
 
-    argv: who dials ("kernel", "we", "both"), percent of segments lost each way
+argv: who dials ("kernel", "we", "both"), percent of segments lost each way
 """
 
 import fcntl
