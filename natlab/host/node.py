@@ -205,6 +205,7 @@ class Node:
             UnreachableError: no address answered; `.attempts` says why, one by one.
             SecurityError: somebody else answered.
             ProtocolError, NegotiationError: what answered speaks no libp2p, or none in common.
+            ClosedError: the peer ended the connection at once; the message says why.
             RefusedError: the relay refused the circuit.
         """
         self._check_open()
@@ -214,6 +215,7 @@ class Node:
         connection = await self._core.swarm.dial(peer, addresses)
         self._core.peerstore.add(peer, addresses)
         await self._identify.wait(connection)
+        connection.check_open()
         return connection
 
     async def new_stream(self, target: Target, protocol: str) -> MuxedStream:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from multiaddr import Multiaddr
 
-from natlab.errors import ClosedError, NatlabError, ProtocolError
+from natlab.errors import ClosedError, LabError, NatlabError, ProtocolError
 from natlab.transport.tasks import Tasks
 from natlab.transport.upgrade import Upgraded
 from natlab.upgrade import yamux
@@ -98,6 +98,7 @@ class Connection:
         self._to_write = asyncio.Event()
         self._written = asyncio.Event()
         self._tasks = Tasks()
+        self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
         path = "relayed" if self.route.relayed else "direct"
@@ -137,6 +138,7 @@ class Connection:
         Raises:
             ClosedError: the connection is over, or the answer did not come within `WRITE_TIMEOUT`.
         """
+        self.check_loop()
         self.check_open()
         loop = asyncio.get_running_loop()
         sent = loop.time()
@@ -154,6 +156,7 @@ class Connection:
 
     async def close(self, reason: str = "closed by us") -> None:
         """Says goodbye, and returns when nothing of the connection runs any more. Twice is harmless."""
+        self.check_loop()
         if self.closed is None:
             self._session.go_away()
             await self._goodbye()
@@ -195,6 +198,11 @@ class Connection:
         """Raises ClosedError if the connection is over."""
         if self.closed is not None:
             raise ClosedError(self.closed)
+
+    def check_loop(self) -> None:
+        """Raises LabError where another loop runs than the one it lives in: an `await` outside `lab.run`."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise LabError(f"{self!r} lives in another event loop: in a lab, hand its verbs to lab.run(...)")
 
     def forget(self, stream: MuxedStream) -> None:
         """The stream has ended on both sides."""
@@ -297,6 +305,7 @@ class MuxedStream:
         self._closed: str | None = None
 
     async def read(self, limit: int = 65536) -> bytes:
+        self.connection.check_loop()
         while True:
             if self._ahead:
                 data, self._ahead = self._ahead[:limit], self._ahead[limit:]
@@ -312,6 +321,7 @@ class MuxedStream:
             await self.readable.wait()
 
     async def write(self, data: bytes) -> None:
+        self.connection.check_loop()
         left = memoryview(data)
         while True:
             if self._closed is not None:
@@ -327,6 +337,7 @@ class MuxedStream:
             await self.writable.wait()
 
     async def close_write(self) -> None:
+        self.connection.check_loop()
         if self._write_closed or self._closed is not None:
             return
         self._write_closed = True

@@ -79,6 +79,16 @@ def test_dialled_again_after_the_connection_ended(world):
     world.run(main, "alice", "bob")
 
 
+def test_a_peer_that_hangs_up_at_once(world):
+    async def main(alice, bob):
+        bob._core.swarm._on_opened = lambda connection: connection.end("enough")
+        with pytest.raises(ClosedError):
+            await alice.dial(bob)
+        assert not alice.connections
+
+    world.run(main, "alice", "bob")
+
+
 def test_a_protocol_of_ones_own(world):
     data = bytes(range(256)) * 4096
 

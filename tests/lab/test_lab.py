@@ -15,6 +15,7 @@ from natlab.errors import DeadlockError, LabError, UnreachableError
 from natlab.events import PacketSeen, PunchEnded
 from natlab.lab import OUTCOMES, Lab
 from natlab.lab.scenes import two_behind_nats
+from natlab.protocol.ping import PING_ID
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +88,13 @@ def test_an_ill_posed_experiment_is_a_lab_error_that_says_what_to_change(build, 
 def test_a_verb_awaited_outside_lab_run_says_so():
     lab = Lab()
     relay, alice = lab.node("relay"), lab.node("alice")
+    connection = lab.run(alice.dial(relay))
+    stream = lab.run(alice.new_stream(relay, PING_ID))
 
     async def cell() -> None:
-        for verb in (alice.dial(relay), alice.ping(relay), alice.identify(relay), alice.reserve(relay), alice.close()):
+        of_the_node = alice.dial(relay), alice.ping(relay), alice.identify(relay), alice.reserve(relay), alice.close()
+        of_what_it_gave = connection.ping(), connection.close(), stream.read(), stream.write(b"?"), stream.close_write()
+        for verb in (*of_the_node, *of_what_it_gave):
             with pytest.raises(LabError, match=r"lab\.run"):
                 await verb
 
