@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from natlab.errors import ClosedError, ProtocolError, RefusedError
-from natlab.upgrade.yamux_frame import HEADER_BYTES, SESSION, Flag, FrameType, GoAwayCode, Header
+from natlab.upgrade.yamux_frame import ACK, FIN, HEADER_BYTES, RST, SESSION, SYN, FrameType, GoAwayCode, Header
 
 __all__ = [
     "Event",
@@ -183,7 +183,7 @@ class Session:
         self._next_stream += 2
         self._unacknowledged += 1
         self._streams[stream] = _Stream(acknowledged=False)
-        self._send(FrameType.WINDOW_UPDATE, Flag.SYN, stream)
+        self._send(FrameType.WINDOW_UPDATE, SYN, stream)
         return stream
 
     def write(self, stream: int, data: bytes) -> int:
@@ -228,19 +228,19 @@ class Session:
         if state is None or state.write_closed:
             return
         state.write_closed = True
-        self._send(FrameType.DATA, Flag.FIN, stream)
+        self._send(FrameType.DATA, FIN, stream)
         self._forget_if_over(stream, state)
 
     def reset(self, stream: int, code: int = 0) -> None:
         """Ends the stream in both directions (RST) with an error code. Harmless if the stream is over."""
         if stream in self._streams:
             self._forget(stream)
-            self._send(FrameType.WINDOW_UPDATE, Flag.RST, stream, code)
+            self._send(FrameType.WINDOW_UPDATE, RST, stream, code)
 
     def ping(self) -> int:
         """Sends a ping and returns its number; `PingAnswered` will carry the same."""
         self._pings = (self._pings + 1) & _MAX_NUMBER
-        self._send(FrameType.PING, Flag.SYN, SESSION, self._pings)
+        self._send(FrameType.PING, SYN, SESSION, self._pings)
         return self._pings
 
     def go_away(self, code: GoAwayCode = GoAwayCode.NORMAL) -> None:
@@ -267,14 +267,14 @@ class Session:
         if state := self._streams.get(stream):
             state.received += chunk
             self._events.append(StreamReadable(stream))
-            if self._body_left == 0 and flags & Flag.FIN:
+            if self._body_left == 0 and flags & FIN:
                 self._on_fin(stream, state)
         return view[len(chunk) :]
 
     def _on_frame(self, header: Header) -> None:
         match header.type:
-            case FrameType.PING if header.flags & Flag.SYN:
-                self._send(FrameType.PING, Flag.ACK, SESSION, header.length)
+            case FrameType.PING if header.flags & SYN:
+                self._send(FrameType.PING, ACK, SESSION, header.length)
             case FrameType.PING:
                 self._events.append(PingAnswered(header.length))
             case FrameType.GO_AWAY:
@@ -286,16 +286,16 @@ class Session:
     def _on_stream_frame(self, header: Header) -> None:
         if header.stream == SESSION:
             raise ProtocolError(f"{header.type.name} frame for stream 0, which is the session")
-        if header.flags & Flag.SYN:
+        if header.flags & SYN:
             self._on_syn(header.stream)
         state = self._streams.get(header.stream)
         if header.type is FrameType.DATA:  # data for a stream that is not there must not reach one we open meanwhile
             self._body, self._body_left = (header.stream if state else SESSION, header.flags), header.length
         if state is None:
             return
-        if header.flags & Flag.ACK:
+        if header.flags & ACK:
             self._acknowledge(state)
-        if header.flags & Flag.RST:
+        if header.flags & RST:
             self._forget(header.stream)
             code = header.length if header.type is FrameType.WINDOW_UPDATE else 0
             self._events.append(StreamReset(header.stream, code))
@@ -310,11 +310,11 @@ class Session:
         if stream in self._streams:
             raise ProtocolError(f"the peer opened stream {stream} twice")
         if self._we_go or self._inbound >= MAX_INBOUND_STREAMS:
-            self._send(FrameType.WINDOW_UPDATE, Flag.RST, stream)
+            self._send(FrameType.WINDOW_UPDATE, RST, stream)
             return
         self._inbound += 1
         self._streams[stream] = _Stream(acknowledged=True)
-        self._send(FrameType.WINDOW_UPDATE, Flag.ACK, stream)
+        self._send(FrameType.WINDOW_UPDATE, ACK, stream)
         self._events.append(StreamOpened(stream))
 
     def _on_data(self, header: Header, state: _Stream) -> None:
@@ -323,7 +323,7 @@ class Session:
         if header.length and state.read_closed:
             raise ProtocolError(f"data on stream {header.stream} after its FIN")
         state.receive_window -= header.length
-        if header.length == 0 and header.flags & Flag.FIN:
+        if header.length == 0 and header.flags & FIN:
             self._on_fin(header.stream, state)
 
     def _on_window_update(self, header: Header, state: _Stream) -> None:
@@ -332,7 +332,7 @@ class Session:
             raise ProtocolError(f"the window of stream {header.stream} grew beyond 32 bits")
         if header.length and not state.write_closed:
             self._events.append(StreamWritable(header.stream))
-        if header.flags & Flag.FIN:
+        if header.flags & FIN:
             self._on_fin(header.stream, state)
 
     def _on_fin(self, stream: int, state: _Stream) -> None:
