@@ -24,7 +24,8 @@ def picture(layout: Layout, places: Sequence[Place], title: str, description: st
     shapes = [shape for place in places for shape in _column(place, layout.columns[place.name], bottom)]
     shapes += [shape for pause in layout.pauses for shape in _pause(pause, layout.width)]
     shapes += [svg.text((AXIS - 10, y + 4), f"{time:.3f}", MUTED, "end") for y, time in layout.times.items()]
-    shapes.append(svg.text((AXIS - 10, HEADER / 2 + 4), "time, s", MUTED, "end"))
+    if layout.times:
+        shapes.append(svg.text((AXIS - 10, HEADER / 2 + 4), "time, s", MUTED, "end"))
     kinds = {place.name: place.kind for place in places}
     shapes += [shape for drawn in layout.drawn for shape in _lines(drawn, kinds)]
     shapes += [shape for drawn in layout.drawn for shape in _words(drawn)]
