@@ -23,13 +23,13 @@ from multiaddr import Multiaddr
 from natlab.errors import ClosedError, LabError, NatlabError, ProtocolError
 from natlab.transport.tasks import Tasks
 from natlab.transport.upgrade import Upgraded
-from natlab.upgrade import yamux
+from natlab.upgrade import noise, yamux
 from natlab.wire.peer_id import PeerId
 
 WRITE_TIMEOUT = 10.0
 """Seconds the peer may refuse to take bytes, or to answer a keepalive. Source: go-yamux v5 `mux.go`."""
-WRITE_SIZE = 1 << 16
-"""Bytes handed down at once. Source: the same, MaxMessageSize."""
+WRITE_SIZE = noise.MAX_PLAINTEXT
+"""Bytes handed down at once: one encrypted message."""
 UNANSWERED = 1 << 22
 """Bytes read while our own bytes do not get through. Reading on avoids that two full pipes wait for each other; the
 bound keeps answers to a flood of pings from piling up."""
@@ -97,6 +97,7 @@ class Connection:
         self._unanswered = 0  # bytes read since the last write went through
         self._to_write = asyncio.Event()
         self._written = asyncio.Event()
+        self._written.set()
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
 
@@ -181,7 +182,7 @@ class Connection:
 
     def flush(self) -> None:
         """Has the writer send what the session has to send."""
-        if self.closed is None:
+        if self.closed is None and self._session.has_data_to_send:
             self._written.clear()
             self._to_write.set()
 

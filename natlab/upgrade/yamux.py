@@ -45,7 +45,7 @@ __all__ = [
 PROTOCOL_ID = "/yamux/1.0.0"
 INITIAL_WINDOW = 256 * 1024  # yamux/README.md, "Flow Control"
 MAX_WINDOW = 1024 * 1024  # ours; go-yamux has 16 MiB
-MAX_DATA = 16 * 1024  # ours: data in one frame; rust-libp2p splits at the same size
+MAX_DATA = 65535 - 16 - HEADER_BYTES  # ours: data in one frame, so that the frame fills one Noise message
 ACK_BACKLOG = 256  # yamux/README.md, "ACK backlog & backpressure"
 MAX_INBOUND_STREAMS = 512  # ours; go-yamux has 1000
 _MAX_NUMBER = 2**32 - 1
@@ -145,6 +145,10 @@ class Session:
         self._header = bytearray()  # of the frame that is coming in
         self._body: tuple[int, int] = (SESSION, 0)  # the stream and flags of the DATA frame that is coming in
         self._body_left = 0
+
+    @property
+    def has_data_to_send(self) -> bool:
+        return bool(self._to_send)
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; they are handed out once."""
