@@ -105,7 +105,7 @@ class SystemNetwork:
             sock = self._socket(local, socket.SOCK_DGRAM, reuse_port)
             try:
                 sock.bind(local)
-                _, udp = await loop.create_datagram_endpoint(SystemUdpSocket, sock=sock)
+                _, udp = await loop.create_datagram_endpoint(lambda: SystemUdpSocket(sock), sock=sock)
             except BaseException:
                 sock.close()
                 raise
@@ -283,7 +283,8 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
 
     local: Endpoint
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
         self._transport: asyncio.DatagramTransport | None = None
         self._datagrams: deque[tuple[bytes, Endpoint]] = deque()
         self._arrived = asyncio.Event()
@@ -306,8 +307,13 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
         self._arrived.set()
 
     def send(self, data: bytes, to: Endpoint) -> None:
-        if self._transport is not None and not self._closed:
+        if self._transport is None or self._closed:
+            return
+        if data:
             self._transport.sendto(data, to)
+        else:  # asyncio's sendto forgets an empty datagram
+            with suppress(OSError):
+                self._sock.sendto(data, to)
 
     async def receive(self) -> tuple[bytes, Endpoint]:
         while not self._datagrams:

@@ -19,19 +19,18 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
-from natlab.endpoint import Endpoint, parse_ip
+from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
 from natlab.events import Verdict
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.link import Deliver
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import WILDCARD
+from natlab.sim.ports import LOOPBACK, WILDCARD
 from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer
 from natlab.sim.udp import SimUdpSocket, UdpLayer
 
 EPOCH = 1_767_225_600.0  # Unix time at which every lab begins: 2026-01-01 00:00 UTC
-LOOPBACK = "127.0.0.1"
 
 
 class Host:
@@ -74,7 +73,10 @@ class Host:
         self, remote: Endpoint, *, local: Endpoint | None = None, reuse_port: bool = False
     ) -> SimTcpConnection:
         self._loop.require_running()
-        self._check_remote(remote)
+        if remote.version != 4:
+            raise SocketError(errno.ENETUNREACH, f"{self.name} has no route to {remote}")
+        if remote.ip == WILDCARD:
+            remote = Endpoint(LOOPBACK, remote.port)  # as Linux takes it
         local = local or Endpoint(WILDCARD, 0)
         self._check_local(local)
         source = self._source_ip(remote.ip)
@@ -92,12 +94,6 @@ class Host:
     def _check_local(self, local: Endpoint) -> None:
         if local.ip not in (self.ip, LOOPBACK, WILDCARD):
             raise SocketError(errno.EADDRNOTAVAIL, f"{local.ip} is no address of {self.name}")
-
-    def _check_remote(self, remote: Endpoint) -> None:
-        if remote.version != 4:
-            raise SocketError(errno.ENETUNREACH, f"{self.name} has no route to {remote}")
-        if remote.port == 0 or parse_ip(remote.ip).is_unspecified:
-            raise SocketError(errno.EADDRNOTAVAIL, f"{remote} is nobody's endpoint")
 
     # ---- the IP layer
 

@@ -11,9 +11,10 @@ conflict is EADDRINUSE, unless **both** sockets asked for SO_REUSEPORT before th
     11.0.0.1:4001 reuse        11.0.0.1:4001              EADDRINUSE
     11.0.0.1:4001 reuse        11.0.0.1:4001 reuse        both
 
-A connection a listener accepted needs no binding of its own, and keeps nobody from listening on its port again (as
-with SO_REUSEADDR, which every listener here has). That no two connections share both endpoints is another rule, in
-`natlab.sim.streams`.
+A TCP connection holds the binding it was dialled from, or that of the listener that accepted it, and after that one's
+close still keeps dials from the port. New listeners are welcome then: listeners set SO_REUSEADDR (see
+`natlab.net.sockets`), and two sockets that have it conflict only while the first one listens. That no two connections
+share both endpoints is another rule, in `natlab.sim.streams`.
 
 Port 0 asks for an ephemeral port, 32768 to 60999 (Linux's default `ip_local_port_range`), from a random start upwards
 (RFC 6056 section 3.3.1), so that the host's random numbers decide it. Simplification: Linux lets two dials to
@@ -31,14 +32,25 @@ from natlab.errors import SocketError
 
 EPHEMERAL = range(32768, 61000)
 WILDCARD = "0.0.0.0"
+LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Binding:
-    """A socket's hold on a local endpoint, until it is released."""
+    """A hold on a local endpoint, until the last of its users has released it.
+
+    Attributes:
+        reuse_port: whether it was made with SO_REUSEPORT.
+        reuse_address: whether it was made with SO_REUSEADDR.
+        listening: whether its socket listens now.
+        users: how many sockets hold it.
+    """
 
     local: Endpoint
     reuse_port: bool
+    reuse_address: bool
+    listening: bool
+    users: int = 1
 
 
 class PortTable:
@@ -48,21 +60,25 @@ class PortTable:
         self._rng = rng
         self._bindings: dict[int, list[Binding]] = {}
 
-    def bind(self, local: Endpoint, reuse_port: bool) -> Binding:
-        """Takes a local endpoint; port 0 takes an ephemeral one.
+    def bind(self, local: Endpoint, reuse_port: bool, *, listen: bool = False) -> Binding:
+        """Takes a local endpoint, to `listen` on it or not; port 0 takes an ephemeral one.
 
         Raises:
             SocketError: EADDRINUSE, when another socket has it or all ephemeral ports are taken.
         """
         port = local.port or self._ephemeral()
-        binding = Binding(Endpoint(local.ip, port), reuse_port)
+        binding = Binding(Endpoint(local.ip, port), reuse_port, reuse_address=listen, listening=listen)
         holders = self._bindings.setdefault(port, [])
-        if any(_conflict(binding, other) for other in holders):
+        if any(_conflict(binding, holder) for holder in holders):
             raise SocketError(errno.EADDRINUSE, str(binding.local))
         holders.append(binding)
         return binding
 
     def release(self, binding: Binding) -> None:
+        """One user less; the last one frees the endpoint."""
+        binding.users -= 1
+        if binding.users:
+            return
         holders = self._bindings[binding.local.port]
         holders.remove(binding)
         if not holders:
@@ -77,6 +93,9 @@ class PortTable:
         raise SocketError(errno.EADDRINUSE, "all ephemeral ports are taken")
 
 
-def _conflict(one: Binding, other: Binding) -> bool:
-    overlap = one.local.ip == other.local.ip or WILDCARD in (one.local.ip, other.local.ip)
-    return overlap and not (one.reuse_port and other.reuse_port)
+def _conflict(new: Binding, holder: Binding) -> bool:
+    if new.local.ip != holder.local.ip and WILDCARD not in (new.local.ip, holder.local.ip):
+        return False
+    if new.reuse_address and holder.reuse_address and not holder.listening:
+        return False
+    return not (new.reuse_port and holder.reuse_port)

@@ -10,8 +10,9 @@ RFC 9293's state machine is `natlab.sim.tcp`; this file gives it a clock, a netw
 The first two lines are why hole punching has two endings. SYNs that cross meet in two dials. A SYN that comes before
 the dial goes to the listener on that port and takes the 4-tuple; the dial then fails with EADDRNOTAVAIL.
 
-A dial holds its local port (`natlab.sim.ports`) and its 4-tuple until the connection is gone, which after an orderly
-close includes 60 s of TIME-WAIT at the end that closed first. `reset` frees both at once.
+A connection holds its local port (`natlab.sim.ports`) and its 4-tuple until it is gone, which after an orderly close
+includes 60 s of TIME-WAIT at the end that closed first. `reset` frees both at once. A dial with port reuse may take its
+4-tuple over from TIME-WAIT, as on Linux, where timestamps make that safe (RFC 6191).
 
 Not modelled: SYN cookies, connections that survive their listener's close unaccepted, SO_LINGER other than `reset`.
 """
@@ -43,13 +44,14 @@ BACKLOG = 128  # connections a listener keeps that nobody has accepted, half-ope
 class SimTcpConnection:
     """A `natlab.net.TcpConnection`: one `Tcb` and those who wait for it."""
 
-    def __init__(self, layer: TcpLayer, tcb: Tcb, binding: Binding | None, listener: SimTcpListener | None) -> None:
+    def __init__(self, layer: TcpLayer, tcb: Tcb, binding: Binding, listener: SimTcpListener | None) -> None:
         self.tcb = tcb
         self._layer = layer
         self._loop = layer.loop
         self._binding = binding
         self._listener = listener  # until it is handed over
-        self._waiters = Waiters(layer.loop)
+        self._readers = Waiters(layer.loop)
+        self._writers = Waiters(layer.loop)  # and whoever waits for the handshake
         self._alarm: int | None = None  # time of the heap entry that will look at the deadline
         self._gone = False
         self._sending = False
@@ -70,7 +72,7 @@ class SimTcpConnection:
             if self.tcb.at_end:
                 return b""
             self._check_open()
-            await self._waiters.wait()
+            await self._readers.wait()
         data = self.tcb.receive(limit, self._loop.now_ns)
         self.pump()
         return data
@@ -84,7 +86,7 @@ class SimTcpConnection:
             self.pump()
             rest = rest[taken:]
             if rest:
-                await self._waiters.wait()
+                await self._writers.wait()
                 self._check_open()
 
     async def close_write(self) -> None:
@@ -112,14 +114,14 @@ class SimTcpConnection:
         while not self.tcb.opened:
             if self.tcb.error is not None:
                 raise SocketError(self.tcb.error, f"dial {self.local} to {self.remote}")
-            await self._waiters.wait()
+            await self._writers.wait()
 
     def arrives(self, segment: Packet) -> None:
         self.tcb.segment_arrives(segment, self._loop.now_ns)
         self.pump()
 
     def pump(self) -> None:
-        """After anything was done to the state machine: sends, sets the alarm, tells whom it concerns."""
+        """After anything was done to the state machine: sends, sets the alarm, wakes whom it concerns."""
         self._send()
         self._set_alarm()
         if self.tcb.state is State.CLOSED and not self._gone:
@@ -128,7 +130,10 @@ class SimTcpConnection:
         if self._listener is not None and (self.tcb.opened or self._gone):
             listener, self._listener = self._listener, None
             listener.handshake_over(self)
-        self._waiters.wake()
+        if self._gone or self.tcb.readable or self.tcb.at_end:
+            self._readers.wake()
+        if self._gone or self.tcb.writable:
+            self._writers.wake()
 
     def _send(self) -> None:
         """On loopback an answer comes while we are sending; what it makes us send waits for its turn."""
@@ -158,8 +163,8 @@ class SimTcpListener:
     """A `natlab.net.TcpListener`."""
 
     def __init__(self, layer: TcpLayer, binding: Binding) -> None:
+        self.binding = binding
         self._layer = layer
-        self._binding = binding
         self._half_open: dict[SimTcpConnection, None] = {}
         self._queue: deque[SimTcpConnection] = deque()
         self._waiters = Waiters(layer.loop)
@@ -167,7 +172,7 @@ class SimTcpListener:
 
     @property
     def local(self) -> Endpoint:
-        return self._binding.local
+        return self.binding.local
 
     async def accept(self) -> SimTcpConnection:
         self._layer.loop.require_running()
@@ -182,7 +187,7 @@ class SimTcpListener:
         if self._closed:
             return
         self._closed = True
-        self._layer.unlisten(self, self._binding)
+        self._layer.unlisten(self)
         for connection in [*self._half_open, *self._queue]:
             connection.reset()
         self._queue.clear()
@@ -221,23 +226,27 @@ class TcpLayer:
         self._listeners: dict[Endpoint, list[SimTcpListener]] = {}
 
     def listen(self, local: Endpoint, reuse_port: bool) -> SimTcpListener:
-        binding = self._ports.bind(local, reuse_port)
+        binding = self._ports.bind(local, reuse_port, listen=True)
         listener = SimTcpListener(self, binding)
         self._listeners.setdefault(binding.local, []).append(listener)
         return listener
 
-    def unlisten(self, listener: SimTcpListener, binding: Binding) -> None:
-        self._ports.release(binding)
-        sharing = self._listeners[binding.local]
+    def unlisten(self, listener: SimTcpListener) -> None:
+        listener.binding.listening = False
+        self._ports.release(listener.binding)
+        sharing = self._listeners[listener.local]
         sharing.remove(listener)
         if not sharing:
-            del self._listeners[binding.local]
+            del self._listeners[listener.local]
 
     async def dial(self, local: Endpoint, remote: Endpoint, reuse_port: bool) -> SimTcpConnection:
         """connect(2) after bind(2). A dial that fails or is cancelled gives its port back."""
         binding = self._ports.bind(local, reuse_port)
         local = binding.local
-        if (local, remote) in self._connections:
+        earlier = self._connections.get((local, remote))
+        if earlier is not None and earlier.tcb.state is State.TIME_WAIT:
+            earlier.reset()
+        elif earlier is not None:
             self._ports.release(binding)
             raise SocketError(errno.EADDRNOTAVAIL, f"there is already a connection {local} to {remote}")
         tcb = Tcb.active_open(local, remote, self.loop.now_ns, self._rng)
@@ -251,10 +260,9 @@ class TcpLayer:
             raise
         return connection
 
-    def gone(self, connection: SimTcpConnection, binding: Binding | None) -> None:
+    def gone(self, connection: SimTcpConnection, binding: Binding) -> None:
         del self._connections[connection.local, connection.remote]
-        if binding is not None:
-            self._ports.release(binding)
+        self._ports.release(binding)
 
     def receive(self, segment: Packet) -> None:
         connection = self._connections.get((segment.destination, segment.source))
@@ -283,7 +291,8 @@ class TcpLayer:
     def _open(self, syn: Packet, listener: SimTcpListener) -> None:
         self._note(syn, Verdict.DELIVERED)
         tcb = Tcb.passive_open(syn, self.loop.now_ns, self._rng)
-        connection = SimTcpConnection(self, tcb, None, listener)
+        listener.binding.users += 1
+        connection = SimTcpConnection(self, tcb, listener.binding, listener)
         listener.handshake_began(connection)
         self._connections[tcb.local, tcb.remote] = connection
         connection.pump()

@@ -131,7 +131,7 @@ class Tcb:
         """Whether a SYN to this 4-tuple in TIME-WAIT may open a new connection, if somebody listens.
 
         Its sequence number must lie beyond the old connection's (RFC 9293 section 3.10.7.4, fourth step; Linux does
-        the same). A dial of our own from a 4-tuple in TIME-WAIT is refused with EADDRNOTAVAIL.
+        the same).
         """
         newer = from_wire(syn.seq, self._rcv.rcv_nxt) > self._rcv.rcv_nxt
         return opens(syn) and self.state is State.TIME_WAIT and newer

@@ -2,7 +2,7 @@
 
 A datagram goes to the socket bound to its destination; one bound to that very address is preferred over one bound to
 the wildcard. Among sockets that share an endpoint by SO_REUSEPORT the sender's endpoint decides, always the same way.
-A datagram for nobody vanishes.
+A datagram for nobody vanishes, and so does one too long for IP.
 
 Not modelled: ICMP port unreachable, connected sockets, broadcast and multicast, checksums.
 """
@@ -21,11 +21,12 @@ from natlab.events import Verdict
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import WILDCARD, Binding, PortTable
+from natlab.sim.ports import LOOPBACK, WILDCARD, Binding, PortTable
 from natlab.sim.waiting import Waiters
 
 T = TypeVar("T")
 
+LONGEST = 65_507  # bytes in a datagram: the length field of IPv4 counts 28 bytes of headers too
 RECEIVE_QUEUE = 512  # datagrams a socket keeps for a reader; more are dropped
 
 
@@ -103,6 +104,10 @@ class UdpLayer:
             del self._sockets[binding.local]
 
     def send(self, local: Endpoint, to: Endpoint, data: bytes) -> None:
+        if len(data) > LONGEST:
+            return
+        if to.ip == WILDCARD:
+            to = Endpoint(LOOPBACK, to.port)  # as Linux takes it
         ip = self._source_ip(to.ip) if local.ip == WILDCARD else local.ip
         self._transmit(Packet(IPProtocol.UDP, Endpoint(ip, local.port), to, data))
 

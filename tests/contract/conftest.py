@@ -116,7 +116,12 @@ class Place:
     run: object
 
     def at(self, port=0):
+        """An endpoint there."""
         return Endpoint(self.address, port)
+
+    def home(self, port=0):
+        """An endpoint here."""
+        return Endpoint(self.address if self.here is self.there else self.here.addresses()[0], port)
 
     async def pair(self):
         """A connection and its other end."""

@@ -113,3 +113,98 @@ def test_a_cancelled_read_loses_no_bytes(place):
         reset_all(dialled, accepted)
 
     place.run(main())
+
+
+def test_a_writer_waits_for_a_reader_and_then_all_arrives(place):
+    """What is on the way is bounded. The system's loopback takes a few megabytes before it holds the writer back."""
+    chunk, written = bytes(1 << 16), 0
+
+    async def write_until_full(stream):
+        nonlocal written
+        while True:
+            await stream.write(chunk)
+            written += len(chunk)
+
+    async def main():
+        dialled, accepted = await place.pair()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await write_until_full(dialled)
+        closing = asyncio.ensure_future(dialled.close_write())
+        received = await read_all(accepted)
+        await closing
+        assert written <= len(received) <= written + len(chunk) < 64 << 20
+        reset_all(dialled, accepted)
+
+    place.run(main())
+
+
+@pytest.mark.parametrize("end", [0, 1], ids=["by us", "by the peer"])
+def test_a_reset_wakes_a_waiting_writer(place, end):
+    async def write_for_ever(stream):
+        while True:
+            await stream.write(bytes(1 << 16))
+
+    async def main():
+        ends = await place.pair()
+        writing = asyncio.ensure_future(write_for_ever(ends[0]))
+        await asyncio.sleep(0.2)
+        assert not writing.done()
+        ends[end].reset()
+        with pytest.raises(ClosedError):
+            await writing
+        reset_all(*ends)
+
+    place.run(main())
+
+
+def test_what_came_before_a_reset_can_still_be_read(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.write(b"last words")
+        await asyncio.sleep(0.05)
+        dialled.reset()
+        await asyncio.sleep(0.05)
+        assert await accepted.read() == b"last words"
+        with pytest.raises(ClosedError):
+            await accepted.read()
+        reset_all(accepted)
+
+    place.run(main())
+
+
+def test_what_came_before_our_own_reset_is_gone(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.write(b"unread")
+        await asyncio.sleep(0.05)
+        accepted.reset()
+        with pytest.raises(ClosedError):
+            await accepted.read()
+        reset_all(dialled)
+
+    place.run(main())
+
+
+def test_a_reset_reaches_who_has_closed_its_own_side(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.close_write()
+        assert await accepted.read() == b""
+        accepted.reset()
+        with pytest.raises(ClosedError):
+            await dialled.read()
+        reset_all(dialled)
+
+    place.run(main())
+
+
+def test_nothing_written_is_nothing_read(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        await dialled.write(b"")
+        await dialled.write(b"something")
+        assert await accepted.read() == b"something"
+        reset_all(dialled, accepted)
+
+    place.run(main())

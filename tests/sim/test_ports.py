@@ -55,6 +55,20 @@ def test_a_released_port_is_free_again_but_only_for_its_last_holder(table):
     table.bind(Endpoint(NIC, 4001), False)
 
 
+def test_what_a_listener_accepted_keeps_the_port_from_all_but_listeners(table):
+    listener = table.bind(Endpoint(NIC, 4001), False, listen=True)
+    listener.users += 1  # it accepts
+    with pytest.raises(SocketError):
+        table.bind(Endpoint(NIC, 4001), False, listen=True)
+    listener.listening = False
+    table.release(listener)
+    table.release(table.bind(Endpoint(NIC, 4001), False, listen=True))
+    with pytest.raises(SocketError):
+        table.bind(Endpoint(NIC, 4001), False)
+    table.release(listener)
+    table.bind(Endpoint(NIC, 4001), False)
+
+
 def test_ephemeral_ports_come_from_the_hosts_chance_and_differ(table):
     ports = [table.bind(Endpoint(NIC, 0), False).local.port for _ in range(200)]
     assert len(set(ports)) == 200 and set(ports) <= set(EPHEMERAL)
