@@ -7,6 +7,7 @@ ladder/       journal -> the packet ladder
 draw.py       the map of a lab: topology and reachability
 figure.py     a picture with alt text and plain text; svg.py its shapes, palette.py its colours
 checks.py     what the notebooks' exercises check answers with
+six_packets.py, knocks.py, udp_timers.py    a NAT box seen from outside: its table, its door, its patience
 demo.py       the first hole punch, for `python -m natlab demo`
 """
 

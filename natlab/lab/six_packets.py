@@ -22,11 +22,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from natlab.endpoint import Endpoint
+from natlab.errors import LabError
 from natlab.events import MappingCreated, PacketSeen
 from natlab.lab.checks import Feedback
 from natlab.lab.lab import Lab
 
-__all__ = ["check_table", "six_packets"]
+__all__ = ["check_filtering", "check_table", "six_packets"]
 
 BOX = "home"
 DROP = "drop"
@@ -56,6 +57,26 @@ def six_packets(seed: int, preset: str = "home", **axes: str | float) -> Lab:
     return lab
 
 
+def check_filtering(seed: int, filtering: str | None) -> Feedback:
+    """Checks a guess at the filtering that lets packet 6 in, and still nobody to whom nothing was sent."""
+    if not filtering:
+        return Feedback(False, "Write one of the three filtering behaviours. What has Dave been sent, and where?")
+    try:
+        lab = six_packets(seed, filtering=filtering)
+    except LabError as error:
+        return Feedback(False, str(error))
+    door = lab.journal.of(MappingCreated)[0].external
+    eve = lab.run(lab.host("eve").udp(7000))
+    lab.run(eve.send("hello", door))
+    lab.advance(PAUSE)
+    dave_in, eve_in = (seen.before is not None for seen in _at_box(lab)[-2:])
+    if not dave_in:
+        return Feedback(False, "Dave's packet 6 is dropped. His address is known, but his port is not: ask for less.")
+    if eve_in:
+        return Feedback(False, "Packet 6 gets in, and so does Eve, whom nobody knows. Let the address matter.")
+    return Feedback(True, "Dave may use any port, since something was sent to his address. Eve may not.")
+
+
 def check_table(lab: Lab, table: Sequence[tuple[str, int | str]], rows: Mapping[int, int | str]) -> Feedback:
     """Checks a mapping table filled in by hand; talks about the first packet that goes wrong.
 
@@ -67,13 +88,22 @@ def check_table(lab: Lab, table: Sequence[tuple[str, int | str]], rows: Mapping[
     """
     facts = _facts(lab)
     for number, fact in enumerate(facts, 1):
-        problem = _row_problem(fact, rows.get(number, "?"), len(table)) or _content_problem(lab, facts, fact, table)
+        problem = _row_problem(fact, _number(rows.get(number, "?")), len(table))
+        problem = problem or _content_problem(lab, facts, fact, table)
         if problem:
             return Feedback(False, f"Packet {number}: {problem}")
     made = max(fact.row or 0 for fact in facts)
     if len(table) > made:
         return Feedback(False, f"All six packets are right, but which of them made row {made + 1} of your table?")
     return Feedback(True, f"Six packets, {made} mappings, and you knew each of them.")
+
+
+def _number(answer: int | str) -> int | str:
+    return int(answer) if str(answer).isdecimal() else answer
+
+
+def _at_box(lab: Lab) -> list[PacketSeen]:
+    return [seen for seen in lab.journal.of(PacketSeen) if seen.place == BOX]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +186,8 @@ def _content_problem(lab: Lab, facts: Sequence[_Fact], fact: _Fact, table: Seque
     """A hint if the row the packet uses is filled in wrongly, else ""."""
     if fact.row is None or fact.mapping is None:
         return ""
+    if len(table[fact.row - 1]) != 2:
+        return f'row {fact.row} is a pair, like ("alice:5000", 5000).'
     internal, port = table[fact.row - 1]
     truth = fact.mapping
     names = {place.ip: place.name for place in lab.places}

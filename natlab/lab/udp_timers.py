@@ -6,7 +6,7 @@
       │ <──────────────────────── │     bob knocks: let in, or is the mapping gone?
 
 Repeated with other silences, this finds the box's timer to the second without a look inside, and so whether the box
-conforms to RFC 4787 REQ-5: "A NAT UDP mapping timer MUST NOT expire in less than two minutes".
+conforms to RFC 4787 REQ-5: two minutes at least (REQ-5a, shorter timers for well-known ports, does not apply here).
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ def _row(seed: int, preset: str, answered: bool) -> TimerRow:
     return TimerRow(preset, answered, measured, REQUIRED, verdict)
 
 
-def check_keepalive(seed: int, preset: str, seconds: int | None) -> Feedback:
+def check_keepalive(seed: int, preset: str, seconds: int | str | None) -> Feedback:
     """Checks a guess at the longest interval between keepalives that lets a silent Bob in at any time."""
-    if seconds is None:
-        return Feedback(False, "Write a number of seconds. After how long a silence did Bob find the door closed?")
+    if not isinstance(seconds, int):
+        return Feedback(False, "Write a whole number of seconds. After how long a silence was the door closed?")
     if seconds <= 0:
         return Feedback(False, "Time goes forward only: write a number greater than 0.")
     if not let_in_after(seed, seconds, preset, keepalives=3):
