@@ -139,7 +139,7 @@ class BareHost:
 
     @property
     def sockets(self) -> pd.DataFrame:
-        """What is open on this host, oldest first; columns as `SocketRow`."""
+        """What was opened on this host and not closed here, oldest first; columns as `SocketRow`."""
         return frame(SocketRow, (socket.row for socket in self._open))
 
     def close(self) -> None:
@@ -151,11 +151,16 @@ class BareHost:
         """The endpoint of what `dial` and `send` take.
 
         Raises:
-            ValueError: a text that is no endpoint.
+            ValueError: it is no endpoint and has none.
         """
-        if isinstance(to, BareSocket):
-            return to.local
-        return Endpoint.parse(to) if isinstance(to, str) else to
+        match to:
+            case BareSocket():
+                return to.local
+            case Endpoint():
+                return to
+            case str():
+                return Endpoint.parse(to)
+        raise ValueError(f'where to? Name a listener, a UDP socket, or an endpoint such as "11.0.0.1:80", not {to!r}')
 
     def _keep(self, socket: S) -> S:
         self._open.append(socket)

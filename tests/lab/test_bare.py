@@ -160,6 +160,8 @@ def test_what_a_host_refuses(lab):
         lab.host("alice")
     with pytest.raises(ValueError, match="IP:PORT"):
         lab.run(alice.dial("bob"))
+    with pytest.raises(ValueError, match="Name a listener"):
+        lab.run(alice.dial(alice))
     with pytest.raises(ValueError, match="port"):
         lab.run(alice.listen(70000))
 
