@@ -84,8 +84,9 @@ class Driven:
         stream = await self.node.new_stream(await self._peer(to), SINK)
         began = time.perf_counter()
         await stream.write(int(size).to_bytes(8, "big"))
+        zeros = bytes(CHUNK)
         for _ in range(0, int(size), CHUNK):
-            await stream.write(bytes(CHUNK))
+            await stream.write(zeros)
         await stream.read()
         seconds = time.perf_counter() - began
         await stream.close_write()

@@ -69,8 +69,9 @@ class Driven:
         stream = await self._stream(to, SINK)
         began = time.perf_counter()
         await stream.write(int(size).to_bytes(8, "big"))
+        zeros = bytes(CHUNK)
         for _ in range(0, int(size), CHUNK):
-            await stream.write(bytes(CHUNK))
+            await stream.write(zeros)
         await read_exactly(stream, 1)
         seconds = time.perf_counter() - began
         await stream.close()

@@ -29,7 +29,7 @@ from natlab.wire.peer_id import PeerId
 WRITE_TIMEOUT = 10.0
 """Seconds the peer may refuse to take bytes, or to answer a keepalive. Source: go-yamux v5 `mux.go`."""
 WRITE_SIZE = noise.MAX_PLAINTEXT
-"""Bytes handed down at once: one encrypted message."""
+"""Bytes handed down at once: one encrypted message. A slow path may take long for much, but not for each."""
 UNANSWERED = 1 << 22
 """Bytes read while our own bytes do not get through. Reading on avoids that two full pipes wait for each other; the
 bound keeps answers to a flood of pings from piling up."""
@@ -237,8 +237,9 @@ class Connection:
             while True:
                 await self._to_write.wait()
                 self._to_write.clear()
-                while data := self._session.data_to_send():
-                    await self._write_in_time(data)
+                while data := self._session.data_to_send(WRITE_SIZE):
+                    async with asyncio.timeout(WRITE_TIMEOUT):
+                        await self._secure.write(data)
                     self._unanswered = 0
                 if not self._to_write.is_set():
                     self._written.set()
@@ -246,12 +247,6 @@ class Connection:
             self.end(f"the peer takes no bytes for {WRITE_TIMEOUT:g} s")
         except NatlabError as error:
             self.end(str(error))
-
-    async def _write_in_time(self, data: bytes) -> None:
-        """A slow path may take long for much; it must take each `WRITE_SIZE` within `WRITE_TIMEOUT`."""
-        for start in range(0, len(data), WRITE_SIZE):
-            async with asyncio.timeout(WRITE_TIMEOUT):
-                await self._secure.write(data[start : start + WRITE_SIZE])
 
     async def _keep_alive(self, every: float) -> None:
         try:
@@ -330,7 +325,7 @@ class MuxedStream:
             if self._write_closed:
                 raise ClosedError("this side of the stream is closed")
             self.writable.clear()
-            left = left[self._session.write(self.id, bytes(left)) :]
+            left = left[self._session.write(self.id, left) :]
             self.connection.flush()
             await self.connection.drained()
             if not left:

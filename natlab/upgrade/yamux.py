@@ -24,6 +24,8 @@ Not modelled: a window for the whole session (the specification has none).
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from dataclasses import dataclass, field
 
 from natlab.errors import ClosedError, ProtocolError, RefusedError
@@ -140,7 +142,7 @@ class Session:
         self._inbound = 0  # streams the peer opened
         self._pings = 0
         self._we_go = self._peer_goes = False
-        self._to_send: list[bytes | memoryview] = []
+        self._to_send: deque[bytes | memoryview] = deque()
         self._events: list[Event] = []
         self._header = bytearray()  # of the frame that is coming in
         self._body: tuple[int, int] = (SESSION, 0)  # the stream and flags of the DATA frame that is coming in
@@ -150,11 +152,13 @@ class Session:
     def has_data_to_send(self) -> bool:
         return bool(self._to_send)
 
-    def data_to_send(self) -> bytes:
-        """Bytes to write now; they are handed out once."""
-        data = b"".join(self._to_send)
-        self._to_send.clear()
-        return data
+    def data_to_send(self, limit: int = sys.maxsize) -> bytes:
+        """Bytes to write now, at most `limit` of them (enough for a frame); they are handed out once."""
+        pieces = list[bytes | memoryview]()
+        while self._to_send and len(self._to_send[0]) <= limit:
+            limit -= len(self._to_send[0])
+            pieces.append(self._to_send.popleft())
+        return b"".join(pieces)
 
     def receive(self, data: bytes) -> list[Event]:
         """Takes what the peer sent, in pieces of any size, and tells what happened.
@@ -190,7 +194,7 @@ class Session:
         self._send(FrameType.WINDOW_UPDATE, SYN, stream)
         return stream
 
-    def write(self, stream: int, data: bytes) -> int:
+    def write(self, stream: int, data: bytes | memoryview) -> int:
         """Queues as much of `data` as the peer's window allows and returns how many bytes that was.
 
         Less than all of it: the rest must wait for `StreamWritable`.

@@ -98,10 +98,11 @@ const commands = {
     const answered = new Promise(resolve => stream.addEventListener('message', resolve, { once: true }))
     const length = new Uint8Array(8)
     new DataView(length.buffer).setBigUint64(0, BigInt(size))
+    const zeros = new Uint8Array(CHUNK)
     const began = now()
     stream.send(length)
     for (let sent = 0; sent < size; sent += CHUNK) {
-      if (!stream.send(new Uint8Array(CHUNK))) await stream.onDrain()
+      if (!stream.send(zeros)) await stream.onDrain()
     }
     await answered
     const took = seconds(began)
