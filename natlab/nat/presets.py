@@ -11,6 +11,8 @@
 RFC 4787 gave up, since each fixes both axes at once. "linux" is `nft masquerade` with Linux's default timers as
 measured on Linux 6.18: it gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a TCP connection
 that opens 120 s where RFC 5382 REQ-5 demands 240, and a stranger's SYN an RST at once where REQ-4 wants silence.
+Two habits of Linux's UDP timers are not modelled: the longer one holds only for a conversation that has gone on for two
+seconds, and inbound packets refresh as well, which RFC 4787 REQ-6 leaves open.
 """
 
 from __future__ import annotations
