@@ -26,6 +26,7 @@ import errno
 import socket
 import struct
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -129,6 +130,20 @@ class SystemNetwork:
             return str(probe.getsockname()[0])
 
 
+class _Landing(threading.local):
+    """Where bytes from the kernel land, one buffer for each thread and so for each loop.
+
+    asyncio hands over what it has read before it reads again, and most connections are idle: a buffer for each would be
+    most of their memory.
+    """
+
+    def __init__(self) -> None:
+        self.chunk = memoryview(bytearray(CHUNK))
+
+
+_LANDING = _Landing()
+
+
 class SystemConnection(asyncio.BufferedProtocol):
     """One TCP connection, a `natlab.net.TcpConnection`."""
 
@@ -138,7 +153,6 @@ class SystemConnection(asyncio.BufferedProtocol):
     def __init__(self, made: Callable[[SystemConnection], None] | None = None) -> None:
         self._made = made
         self._transport: asyncio.Transport | None = None
-        self._chunk = memoryview(bytearray(CHUNK))
         self._received = bytearray()
         self._paused = False
         self._ended = False  # the peer's FIN is here
@@ -161,10 +175,10 @@ class SystemConnection(asyncio.BufferedProtocol):
             self._made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._chunk
+        return _LANDING.chunk
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received += self._chunk[:nbytes]
+        self._received += _LANDING.chunk[:nbytes]
         self._readable.set()
         if len(self._received) >= READ_AHEAD and self._transport is not None:
             self._paused = True
@@ -196,7 +210,8 @@ class SystemConnection(asyncio.BufferedProtocol):
                 raise self._closed
             self._readable.clear()
             await self._readable.wait()
-        data = bytes(self._received[:limit])
+        with memoryview(self._received) as view:
+            data = bytes(view[:limit])
         del self._received[:limit]
         if self._paused and len(self._received) < READ_AHEAD // 2 and self._transport is not None:
             self._paused = False
