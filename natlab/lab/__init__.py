@@ -1,6 +1,7 @@
 """The lab: build an internet, run nodes on it, look at what happened.
 
 lab.py        Lab: build, run, look
+bare.py       bare hosts and their sockets; this_computer.py the reader's own, over loopback
 seed.py       chance, derived from the seed and the owner's name
 views/        journal -> tables (pandas) and the reachability graph (networkx)
 ladder/       journal -> the packet ladder
@@ -8,6 +9,7 @@ draw.py       the map of a lab: topology and reachability
 figure.py     a picture with alt text and plain text; svg.py its shapes, palette.py its colours
 checks.py     what the notebooks' exercises check answers with
 six_packets.py, knocks.py, udp_timers.py    a NAT box seen from outside: its table, its door, its patience
+port_reuse.py what the lesson on SO_REUSEPORT plays, draws and checks
 demo.py       the first hole punch, for `python -m natlab demo`
 """
 
