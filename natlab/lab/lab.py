@@ -89,7 +89,7 @@ class Lab:
         self._crowd: list[str] = []
 
     def __repr__(self) -> str:
-        return f"<Lab seed={self.seed} at {self.now:.3f} s: {', '.join(self.nodes) or 'empty'}>"
+        return f"<Lab seed={self.seed} at {self.now:.3f} s: {', '.join(self._cast()) or 'empty'}>"
 
     def _rng(self, owner: str) -> random.Random:
         return rng_for(self.seed, owner)

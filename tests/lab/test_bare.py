@@ -152,6 +152,7 @@ def test_bare_hosts_are_in_the_pictures_beside_nodes(lab):
     assert "alice" in ladder.text and "server" in ladder.text and "SYN ACK" in ladder.text
     assert lab.ladder().text.split("\n")[0].split()[2:] == ["alice", "home", "relay", "server"]
     assert list(lab.hosts) == ["server", "alice"]
+    assert repr(lab).endswith(": relay, server, alice>")
 
 
 def test_what_a_host_refuses(lab):
