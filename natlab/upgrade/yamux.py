@@ -25,7 +25,6 @@ Not modelled: a window for the whole session (the specification has none).
 from __future__ import annotations
 
 import sys
-from collections import deque
 from dataclasses import dataclass, field
 
 from natlab.errors import ClosedError, ProtocolError, RefusedError
@@ -142,7 +141,7 @@ class Session:
         self._inbound = 0  # streams the peer opened
         self._pings = 0
         self._we_go = self._peer_goes = False
-        self._to_send: deque[bytes | memoryview] = deque()
+        self._to_send: list[bytes | memoryview] = []
         self._events: list[Event] = []
         self._header = bytearray()  # of the frame that is coming in
         self._body: tuple[int, int] = (SESSION, 0)  # the stream and flags of the DATA frame that is coming in
@@ -154,11 +153,15 @@ class Session:
 
     def data_to_send(self, limit: int = sys.maxsize) -> bytes:
         """Bytes to write now, at most `limit` of them (enough for a frame); they are handed out once."""
-        pieces = list[bytes | memoryview]()
-        while self._to_send and len(self._to_send[0]) <= limit:
-            limit -= len(self._to_send[0])
-            pieces.append(self._to_send.popleft())
-        return b"".join(pieces)
+        pieces = 0
+        for piece in self._to_send:
+            limit -= len(piece)
+            if limit < 0:
+                break
+            pieces += 1
+        data = b"".join(self._to_send[:pieces])
+        del self._to_send[:pieces]
+        return data
 
     def receive(self, data: bytes) -> list[Event]:
         """Takes what the peer sent, in pieces of any size, and tells what happened.
