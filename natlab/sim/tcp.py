@@ -66,7 +66,8 @@ class Tcb:
         self.opened = False
         self._settings = settings
         self._snd = send_side
-        self._rcv = ReceiveSide(0, settings.receive_buffer, settings.mss)  # replaced when the peer's SYN tells IRS
+        self._irs = 0  # these two are replaced when the peer's SYN tells IRS
+        self._rcv = ReceiveSide(0, settings.receive_buffer, settings.mss)
         self._outbox: list[Packet] = []
         self._ack_due = False
         self._time_wait_ends: int | None = None
@@ -130,11 +131,10 @@ class Tcb:
     def may_be_replaced_by(self, syn: Packet) -> bool:
         """Whether a SYN to this 4-tuple in TIME-WAIT may open a new connection, if somebody listens.
 
-        Its sequence number must lie beyond the old connection's (RFC 9293 section 3.10.7.4, fourth step; Linux does
-        the same).
+        RFC 6191 tells a new SYN from a late copy of the old one by its timestamp, as Linux does; here, where there
+        are no timestamps, by its sequence number.
         """
-        newer = from_wire(syn.seq, self._rcv.rcv_nxt) > self._rcv.rcv_nxt
-        return opens(syn) and self.state is State.TIME_WAIT and newer
+        return opens(syn) and self.state is State.TIME_WAIT and syn.seq != self._irs
 
     # What the owner does.
 
@@ -221,6 +221,7 @@ class Tcb:
 
     def _synchronize(self, syn: Packet) -> None:
         """IRS is known."""
+        self._irs = syn.seq
         self._rcv = ReceiveSide(syn.seq, self._settings.receive_buffer, self._settings.mss)
 
     def _syn_arrives_in_syn_received(self, packet: Packet, now: int) -> None:

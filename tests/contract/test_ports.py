@@ -271,3 +271,21 @@ def test_a_foreign_address_cannot_be_used(place, errno_of):
         return [await errno_of(attempt) for attempt in attempts]
 
     assert place.run(main()) == ["EADDRNOTAVAIL"] * 3
+
+
+def test_a_4_tuple_in_time_wait_at_the_listener_can_be_dialled_again_at_once(place):
+    async def main():
+        target = await place.there.listen_tcp(place.at())
+        local, waited = place.home(), []
+        for _ in range(6):
+            begin = asyncio.get_running_loop().time()
+            dialled = await place.here.dial_tcp(target.local, local=local, reuse_port=True)
+            waited.append(asyncio.get_running_loop().time() - begin)
+            local = dialled.local
+            for stream in (await target.accept(), dialled):
+                await stream.close_write()
+                await asyncio.sleep(0.02)
+        target.close()
+        return max(waited)
+
+    assert place.run(main()) < 0.5  # the first repetition of a SYN comes after a second
