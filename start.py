@@ -3,6 +3,7 @@
     python3 start.py            make .venv, install, open JupyterLab on the first notebook
     python3 start.py test       the same set-up with what tests need, then format, lint, types, tests and notebooks
     python3 start.py demo       a hole punch in the terminal: its tables, without a browser
+    python3 start.py bench      measure natlab's speed beside others; what they are is built the first time
 
 How the set-up works: the lock files pin every package with its hash, and pip refuses anything else. The three steps
 (build tools, locked packages, natlab itself in editable form) can be repeated at no cost, so an interrupted install
@@ -45,7 +46,7 @@ class SetupError(Exception):
 
 def main(arguments=None):
     options = parse(arguments)
-    verb = {"lab": lab, "test": test, "demo": demo}[options.verb]
+    verb = {"lab": lab, "test": test, "demo": demo, "bench": bench}[options.verb]
     try:
         set_up("test" if options.verb == "test" else "lab")
         return verb(options)
@@ -63,6 +64,8 @@ def parse(arguments):
     lab_parser = verbs.add_parser("lab", help="open JupyterLab on the first notebook (what no verb at all does)")
     test_parser = verbs.add_parser("test", help="run every check: format, lint, types, tests, notebooks")
     verbs.add_parser("demo", help="print a hole punch and its tables, without a browser")
+    bench_parser = verbs.add_parser("bench", help="measure natlab's speed beside others, as one table")
+    bench_parser.add_argument("groups", nargs="*", help="some of it only: see benchmarks/README.md")
     lab_parser.add_argument("--no-browser", action="store_true", help="only print the address to open")
     test_parser.add_argument("--all", action="store_true", help="add the long forms of the tests")
     parser.set_defaults(verb="lab", no_browser=False)
@@ -87,6 +90,11 @@ def lab(options):
 def demo(_options):
     """The first notebook's hole punch, as text."""
     return in_venv("-m", "natlab", "demo")
+
+
+def bench(options):
+    """One table of ratios; takes ten minutes or so."""
+    return in_venv("-m", "benchmarks", *options.groups)
 
 
 def test(options):
