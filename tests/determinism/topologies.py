@@ -1,0 +1,177 @@
+"""Random labs: a topology and a story for each number, small and fast, and together with something of everything.
+
+    public nodes, NAT boxes with any axes, boxes behind boxes, nodes and bare hosts anywhere, slow and lossy links;
+    then dials, reservations, pings, punches, datagrams, pauses and closings, one by one or several at once
+
+What a verb answers, errors included, is part of the story: the same number must give the same answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+
+from natlab import Lab
+from natlab.errors import NatlabError
+from natlab.host import Node
+from natlab.lab.bare import BareHost
+from natlab.nat import PRESETS, Behaviour, PortAllocation, UnsolicitedSyn
+from natlab.protocol.circuit import Limit
+from natlab.protocol.dcutr import GO_V029, GO_V048, SPEC
+from natlab.protocol.reservations import RelayLimits
+from natlab.sim import NatRouter
+
+PATIENCE = 100.0  # virtual seconds for one verb
+
+
+def random_lab(number: int) -> tuple[Lab, list[str]]:
+    """The lab after its story, and what the verbs answered."""
+    return _Story(number).told()
+
+
+class _Story:
+    """One lab, and the random numbers that shape it; the lab's own come from its seed."""
+
+    def __init__(self, number: int) -> None:
+        self.chance = random.Random(number)
+        self.lab = Lab(number)
+        self.answers: list[str] = []
+        self.boxes: list[NatRouter] = []
+        self.relays: list[Node] = []
+        self.nodes: list[Node] = []
+        self.hosts: list[BareHost] = []
+        self.verbs = [self.dial, self.dial, self.via_relay, self.via_relay, self.reserve, self.ping, self.identify]
+
+    def told(self) -> tuple[Lab, list[str]]:
+        self.build()
+        for _ in range(self.chance.randint(3, 7)):
+            self.chance.choice([self.one, self.one, self.several, self.pause, self.talk])()
+        self.several()
+        self.end()
+        return self.lab, self.answers
+
+    # ---- the topology
+
+    def build(self) -> None:
+        chance = self.chance
+        for number in range(chance.randint(1, 2)):
+            self.relays.append(self.lab.node(f"relay {number}", **self.habits(relay=True)))
+        self.lab.crowd(chance.choice([0, 0, 1, 4]))
+        for _ in range(chance.randint(1, 3)):
+            outer = chance.choice([None, None, *self.boxes])
+            self.boxes.append(self.lab.nat(chance.choice(list(PRESETS)), behind=outer, **self.axes()))
+        for number in range(chance.randint(2, 3)):
+            self.nodes.append(self.lab.node(f"node {number}", chance.choice([None, *self.boxes]), **self.habits()))
+        for number in range(chance.choice([0, 2])):
+            behind = chance.choice([None, None, *self.boxes])
+            self.hosts.append(self.lab.host(f"host {number}", behind, **self.link()))
+        for node in self.nodes:
+            if chance.random() < 0.7:
+                self.answered(node.reserve(chance.choice(self.relays)))
+
+    def axes(self) -> dict[str, str | float]:
+        """Some axes of a NAT box; with short timers its mappings die while others talk."""
+        chance = self.chance
+        every = {
+            "mapping": chance.choice(list(Behaviour)),
+            "filtering": chance.choice(list(Behaviour)),
+            "port_allocation": chance.choice(list(PortAllocation)),
+            "unsolicited_syn": chance.choice(list(UnsolicitedSyn)),
+            "tcp_established_timeout": chance.choice([8.0, 7440.0]),
+            "tcp_transitory_timeout": chance.choice([2.0, 240.0]),
+            "udp_timeout": chance.choice([3.0, 300.0]),
+        }
+        return {axis: value for axis, value in every.items() if chance.random() < 0.6}
+
+    def link(self) -> dict[str, object]:
+        chance = self.chance
+        delay = chance.choice(
+            [None, None, chance.uniform(0.001, 0.3), (chance.uniform(0, 0.1), chance.uniform(0, 0.2))]
+        )
+        return {"delay": delay, "loss": chance.choice([0.0, 0.0, 0.0, 0.02, 0.15])}
+
+    def habits(self, relay: bool = False) -> dict[str, object]:
+        chance = self.chance
+        few = RelayLimits(
+            ttl=chance.choice([10, 3600]),
+            reservations=chance.choice([1, 128]),
+            circuits_per_peer=chance.choice([1, 16]),
+            circuit=Limit(duration=chance.choice([5, 120]), data=chance.choice([4096, 1 << 17])),
+        )
+        return {
+            "relay_service": chance.choice([True, few]) if relay else None,
+            "hole_punching": chance.choice([GO_V048, GO_V048, SPEC, GO_V029, None]),
+            "keepalive": chance.choice([None, 5.0, 30.0]),
+            "reuse_port": chance.random() < 0.9,
+            **self.link(),
+        }
+
+    # ---- what happens
+
+    def one(self) -> None:
+        self.answered(self.chance.choice(self.verbs)())
+
+    def several(self) -> None:
+        """Several verbs at once."""
+        self.answered(_together([self.chance.choice(self.verbs)() for _ in range(self.chance.randint(2, 4))]))
+
+    def pause(self) -> None:
+        self.lab.advance(self.chance.choice([0.1, 3.0, 12.0, 70.0]))
+
+    def talk(self) -> None:
+        """Bare hosts: a datagram, and a dial where somebody listens or nobody does."""
+        if self.hosts:
+            self.answered(_talk(*self.hosts, self.chance.randint(1, 3), self.chance.choice([4001, 4002])))
+
+    def end(self) -> None:
+        """Some leave in order, some just stop; then a while passes."""
+        for node in self.chance.sample(self.nodes, self.chance.randint(0, len(self.nodes))):
+            self.answered(node.close())
+        self.lab.advance(15.0)
+
+    async def dial(self) -> object:
+        one, other = self.chance.sample([*self.relays, *self.nodes], 2)
+        return await one.dial(other)
+
+    async def via_relay(self) -> object:
+        one, other = self.chance.sample(self.nodes, 2)
+        return await one.dial(other.address_via(self.chance.choice(self.relays)))
+
+    async def reserve(self) -> object:
+        return await self.chance.choice(self.nodes).reserve(self.chance.choice(self.relays))
+
+    async def ping(self) -> object:
+        one, other = self.chance.sample([*self.relays, *self.nodes], 2)
+        return await one.ping(other.peer_id)
+
+    async def identify(self) -> object:
+        return (await self.chance.choice(self.nodes).identify(self.chance.choice(self.relays))).observed_address
+
+    def answered(self, verb: Awaitable[object]) -> None:
+        """Runs it, and writes down what came of it."""
+        try:
+            self.answers.append(repr(self.lab.run(verb, PATIENCE)))
+        except (NatlabError, ValueError) as error:
+            self.answers.append(f"{type(error).__name__}: {error}")
+
+
+async def _together(verbs: list[Awaitable[object]]) -> list[object]:
+    return await asyncio.gather(*verbs, return_exceptions=True)
+
+
+async def _talk(one: BareHost, other: BareHost, datagrams: int, port: int) -> list[object]:
+    """Port 4001 has a listener, 4002 has none."""
+    here, there, listener = await one.udp(), await other.udp(), await other.listen(4001)
+    answers: list[object] = []
+    for number in range(datagrams):
+        await here.send(f"datagram {number}", there)
+    try:
+        async with asyncio.timeout(5.0):
+            answers.append(await there.receive())
+            answers.append(await one.dial(f"{other.ip}:{port}"))
+    except (NatlabError, TimeoutError) as error:
+        answers.append(repr(error))
+    for socket in (here, there, listener):
+        socket.close()
+    return answers
