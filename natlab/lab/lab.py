@@ -3,7 +3,7 @@
     build    lab.nat(...)  lab.node(...)  lab.host(...)  lab.crowd(...)
     run      lab.run(coroutine)  await lab.arun(coroutine)  lab.advance(seconds)  lab.step()
     look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability
-             lab.ladder(...)  lab.draw(...)  lab.pcap(path)
+             lab.ladder(...)  lab.replay(...)  lab.draw(...)  lab.pcap(path)
 
 Time is virtual: it stands still between cells and jumps to the next event inside `run`. The same seed gives the same
 journal, packet for packet. Whatever is shown is computed from the journal, so looking changes nothing.
@@ -16,7 +16,7 @@ import math
 import random
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import networkx as nx
 import pandas as pd
@@ -50,6 +50,9 @@ from natlab.sim.host import EPOCH
 from natlab.wire import pcap
 from natlab.wire.keys import PrivateKey
 
+if TYPE_CHECKING:
+    from ipywidgets import VBox
+
 T = TypeVar("T")
 
 PORT = 4001  # libp2p's usual TCP port, at which every node of a lab listens
@@ -63,6 +66,7 @@ OUTCOMES: tuple[type[Event], ...] = (
 )
 """What a sweep over many labs records: `Lab(seed, record=OUTCOMES)`. Packets cost the most and are left out."""
 
+_MAPPING_COLUMNS = ("box", "internal", "external", "remote", "created", "last_used")
 _SLICE = 200  # events between two breaths of the outer loop in `arun`
 
 
@@ -228,23 +232,19 @@ class Lab:
 
     async def arun(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
         """`run` for a notebook that has other things to do: gives way to its loop every few hundred events."""
-        task = asyncio.ensure_future(awaitable, loop=self._loop)
-        end = self.now + limit
+        task, end = asyncio.ensure_future(awaitable, loop=self._loop), self.now + limit
+        task.add_done_callback(self._loop.halt)  # at the very event at which `run` would stop
         try:
-            while self._slice(task):
-                if self.now > end:
-                    break
+            while self._slice(task, end):
                 await asyncio.sleep(0)
-            if not task.done():
-                self._loop.run(task, limit=0.0)
-            return task.result()
+            return task.result() if task.done() else self._loop.run(task, end - self.now)
         finally:
             if task.cancel():
                 self._loop.advance(0.0)
 
-    def _slice(self, task: asyncio.Future[T]) -> bool:
-        """Runs some events; False once the task is done or nothing is left to happen."""
-        return all(not task.done() and self._loop.step() for _ in range(_SLICE))
+    def _slice(self, task: asyncio.Future[T], end: float) -> bool:
+        """Runs some events; False once the task is done or nothing is left to happen before the end."""
+        return all(not task.done() and self._loop.step(end) for _ in range(_SLICE))
 
     def advance(self, seconds: float) -> None:
         """Lets virtual seconds pass, and all that happens in them."""
@@ -310,6 +310,28 @@ class Lab:
         line = self._known(hosts) or self._cast()
         events = self.journal.events
         return ladders.ladder(events, self._topology, self._names, line, since=since, until=until, show=show)
+
+    def replay(
+        self,
+        *hosts: str,
+        since: float = 0.0,
+        until: float = math.inf,
+        show: Collection[str] = ladders.SHOWN,
+    ) -> VBox:
+        """The same ladder to leaf through, with the mappings of each moment: a Jupyter widget. Arguments as `ladder`.
+
+        Raises:
+            LabError: no such host or thing to show, or nothing happened in this time.
+        """
+        from natlab.lab.replay import replay  # the widget library loads when first used
+
+        line, events = hosts or self._cast(), self.journal.events
+        moments = ladders.moments(events, self._topology, self._names, line, since=since, until=until, show=show)
+        return replay(
+            moments,
+            lambda moment: self.ladder(*line, since=since, until=moment, show=show),
+            lambda moment: views.mappings(self.journal.until(moment), moment)[list(_MAPPING_COLUMNS)],
+        )
 
     def draw(self, *hosts: str) -> Figure:
         """Who is where and who can reach whom: everybody but the crowd by default.

@@ -27,6 +27,7 @@ NotImplementedError.
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 import threading
@@ -88,7 +89,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             awaitable.close()  # it will never be awaited, and Python would warn about that
         with self._entered():
             main = asyncio.ensure_future(awaitable, loop=self)
-            main.add_done_callback(self._stop)
+            main.add_done_callback(self.halt)
             try:
                 until = self.now_ns + round(limit * NANOSECONDS)
                 self._drive(until)
@@ -114,14 +115,25 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._check()
             self.now_ns = until
 
-    def step(self) -> bool:
-        """Runs what is ready, then one timed event and all it makes ready; False when nothing is left to happen."""
+    def step(self, until: float = math.inf) -> bool:
+        """Runs what is ready, then one timed event and all it makes ready.
+
+        Args:
+            until: virtual seconds since the loop was made, past which no event is run.
+
+        Returns:
+            False when nothing is left to happen up to then, or when `halt` has been called.
+        """
         with self._entered():
             self._drive(-1)
-            moved = self._pop_timed()
+            moved = self._pop_timed(until * NANOSECONDS)
             self._drive(-1)
             self._check()
             return moved
+
+    def halt(self, _: Future[Any]) -> None:
+        """Leaves the run, step or advance under way before its next event: a done callback."""
+        self._halt = True
 
     def require_running(self) -> None:
         """Called first by every verb that takes simulated time.
@@ -153,9 +165,9 @@ class SimLoop(asyncio.AbstractEventLoop):
             else:
                 return
 
-    def _pop_timed(self) -> bool:
-        """Runs the next timed event, whenever it is; False if there is none."""
-        if self._halt or not self._anything_timed():
+    def _pop_timed(self, until_ns: float) -> bool:
+        """Runs the next timed event; False if there is none."""
+        if self._halt or not self._anything_timed() or self._heap[0][0] > until_ns:
             return False
         self.now_ns, _, callback, arguments = heappop(self._heap)
         callback(*arguments)
@@ -168,9 +180,6 @@ class SimLoop(asyncio.AbstractEventLoop):
             heappop(heap)
             self._cancelled_timers -= 1
         return bool(heap)
-
-    def _stop(self, _: Future[Any]) -> None:
-        self._halt = True
 
     def _check(self) -> None:
         """Raises what went wrong behind the awaitable's back."""
