@@ -202,3 +202,9 @@ class Journal:
     def of(self, kind: type[E]) -> list[E]:
         """All events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    def until(self, time: float) -> Journal:
+        """The journal as it stood at `time`, in seconds since the lab began."""
+        earlier = Journal()
+        earlier.events = [event for event in self.events if event.time <= time]
+        return earlier

@@ -6,10 +6,10 @@ dialogue.py  journal -> an arrow for each message of a protocol, a note for each
 layout.py    steps -> positions: a place for every line of text, no two on top of each other
 picture.py   positions -> SVG
 plain.py     steps -> plain text
-ladder.py    the object that a notebook shows
+view.py      a journal -> the ladder that a notebook shows
 """
 
 from natlab.lab.ladder.steps import SHOWABLE, SHOWN
-from natlab.lab.ladder.view import ladder
+from natlab.lab.ladder.view import ladder, moments
 
-__all__ = ["SHOWABLE", "SHOWN", "ladder"]
+__all__ = ["SHOWABLE", "SHOWN", "ladder", "moments"]

@@ -42,18 +42,45 @@ def ladder(
     Raises:
         LabError: no host, or no such thing to show.
     """
-    _check(hosts, show)
-    events = list(events)
-    found = [step for step in _all_steps(events, names) if since <= step.time <= until]
-    places = topology.in_line(hosts, core=any(step.places[0] in hosts and step.places[-1] == CORE for step in found))
-    visible = [cut for step in found if (cut := _within(step, places))]
-    chosen = [step for step in visible if step.topic in show or ("drop" in show and step.end)]
+    places, visible, chosen = _choose(list(events), topology, names, hosts, since, until, show)
     kept = chosen[:MOST_STEPS]
     title = f"Packet ladder of {', '.join(places)}" + (f", {kept[0].time:.3f} s to {_end(kept):.3f} s" if kept else "")
     footer = _footer(visible, chosen, len(chosen) - len(kept))
     description = " ".join([*(f"{sentence(step)}." for step in kept), footer]).rstrip() if kept else "Nothing happened."
     art = picture(lay_out(kept, places), [topology[place] for place in places], title, description, footer)
     return Figure(title, _gist(kept), art, "\n".join([plain(kept, places), footer]).rstrip())
+
+
+def moments(
+    events: Iterable[Event],
+    topology: Topology,
+    names: Names,
+    hosts: Sequence[str],
+    *,
+    since: float = 0.0,
+    until: float = math.inf,
+    show: Collection[str] = SHOWN,
+) -> list[float]:
+    """When the steps of such a ladder begin, each time once. Arguments and errors are those of `ladder`."""
+    _, _, chosen = _choose(list(events), topology, names, hosts, since, until, show)
+    return sorted({step.time for step in chosen[:MOST_STEPS]})
+
+
+def _choose(
+    events: list[Event],
+    topology: Topology,
+    names: Names,
+    hosts: Sequence[str],
+    since: float,
+    until: float,
+    show: Collection[str],
+) -> tuple[Sequence[str], list[Step], list[Step]]:
+    """The lines of the ladder, the steps between them, and those of them to be shown."""
+    _check(hosts, show)
+    found = [step for step in _all_steps(events, names) if since <= step.time <= until]
+    places = topology.in_line(hosts, core=any(step.places[0] in hosts and step.places[-1] == CORE for step in found))
+    visible = [cut for step in found if (cut := _within(step, places))]
+    return places, visible, [step for step in visible if step.topic in show or ("drop" in show and step.end)]
 
 
 def _check(hosts: Sequence[str], show: Collection[str]) -> None:
