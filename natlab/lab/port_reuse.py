@@ -157,7 +157,7 @@ def check_sharing(verdicts: Sequence[str]) -> Feedback:
         if verdict not in (SHARED, IN_USE):
             return Feedback(False, f'For "{column}" write "{SHARED}" or "{IN_USE}".')
         if verdict != right[column]:
-            return Feedback(False, f'Look again at "{column}": may a program take a port that another does not offer?')
+            return Feedback(False, f'Look again at "{column}": which of the two sockets has agreed to share?')
     return Feedback(True, "A port is shared by consent: every socket on it says so before it is bound.")
 
 
