@@ -106,6 +106,16 @@ def new_ground(request):
     return request.param
 
 
+def pytest_terminal_summary(terminalreporter):
+    """With -v: the table of simultaneous opens, as it was measured."""
+    if terminalreporter.config.option.verbose < 0:  # as the project runs pytest, with -q
+        return
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "seconds":
+                terminalreporter.write_line(f"{1000 * value:7.1f} ms  {report.nodeid.partition('[')[2][:-1]}")
+
+
 @dataclass
 class Place:
     """Two networks that reach each other, the address of the second, and how to run a coroutine there."""

@@ -1,6 +1,7 @@
 """A listening TCP socket: who waits for it, what its close ends, and how much it keeps."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -159,3 +160,26 @@ def test_listeners_that_share_a_port_share_its_connections(place):
         reset_all(*dialled, *accepted)
 
     place.run(main())
+
+
+def test_connections_that_nobody_accepts_are_bounded(place):
+    """The first 128 wait. A further one gets no answer (sim), or is reset (the computer's own sockets)."""
+
+    async def attempt(listener):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.9):
+                return await place.here.dial_tcp(listener.local)
+
+    async def main():
+        listener = await place.there.listen_tcp(place.at())
+        dialled = await asyncio.gather(*(attempt(listener) for _ in range(136)))
+        accepted = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                while True:
+                    accepted.append(await listener.accept())
+        listener.close()
+        reset_all(*filter(None, dialled), *accepted)
+        return len(accepted)
+
+    assert place.run(main()) == 128

@@ -1,0 +1,85 @@
+"""The bytes after translation, compared with what the reader of packets (all checksums checked) makes of them."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from natlab.endpoint import Endpoint
+from natlab.errors import DecodeError
+from natlab.netns.readdress import readdress
+from natlab.packet import Flag, IPProtocol, Packet
+from natlab.wire import ip
+
+INSIDE, OUTSIDE, REMOTE = Endpoint("192.168.1.2", 4001), Endpoint("11.0.0.1", 61000), Endpoint("12.0.0.1", 9)
+
+endpoints = st.builds(
+    lambda number, port: Endpoint.of(".".join(map(str, struct.pack("!I", number))), port),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 65535),
+)
+
+
+@given(st.sampled_from([6, 17]), endpoints, endpoints, endpoints, endpoints, st.binary(max_size=50))
+def test_it_is_what_writing_the_packet_anew_gives(protocol, source, destination, new_source, new_destination, payload):
+    packet = Packet(protocol, source, destination, payload, seq=7 if protocol == 6 else 0)
+    translated = packet._replace(source=new_source, destination=new_destination)
+    assert ip.decode(readdress(ip.encode(packet), translated)) == translated
+
+
+def with_options(packet: Packet, ip_options: bytes, tcp_options: bytes) -> bytes:
+    """As a kernel writes it: options in both headers, checksums right."""
+    data = bytearray(ip.encode(packet))
+    segment = bytearray(data[20:] + tcp_options)
+    segment[12] = (5 + len(tcp_options) // 4) << 4
+    segment[16:18] = bytes(2)
+    pseudo_header = bytes(data[12:20]) + struct.pack("!HH", IPProtocol.TCP, len(segment))
+    segment[16:18] = ip.checksum(pseudo_header + segment).to_bytes(2, "big")
+    header = bytearray(data[:20] + ip_options)
+    header[0] = 0x40 | (5 + len(ip_options) // 4)
+    header[2:4] = (len(header) + len(segment)).to_bytes(2, "big")
+    header[10:12] = bytes(2)
+    header[10:12] = ip.checksum(bytes(header)).to_bytes(2, "big")
+    return bytes(header + segment)
+
+
+def test_options_and_all_else_stay_as_they_were():
+    syn = Packet(IPProtocol.TCP, INSIDE, REMOTE, flags=Flag.SYN, seq=5)
+    ip_options, tcp_options = b"\x94\x04\0\0", b"\x02\x04\x05\xb4\x01\x03\x03\x07"  # router alert; MSS, window scale
+    before = with_options(syn, ip_options, tcp_options)
+    after = readdress(before, syn._replace(source=OUTSIDE))
+    assert ip.decode(after) == syn._replace(source=OUTSIDE)
+    assert after[20:24] == ip_options and after[-8:] == tcp_options
+    changed = {n for n, (old, new) in enumerate(zip(before, after, strict=True)) if old != new}
+    assert changed <= {10, 11, *range(12, 16), 24, 25, 40, 41}  # checksum, source, port, checksum
+
+
+def test_no_udp_checksum_stays_none():
+    datagram = Packet(IPProtocol.UDP, INSIDE, REMOTE, b"data")
+    before = bytearray(ip.encode(datagram))
+    before[26:28] = bytes(2)
+    after = readdress(bytes(before), datagram._replace(source=OUTSIDE))
+    assert after[26:28] == bytes(2)
+    assert ip.decode(after).source == OUTSIDE
+
+
+def test_a_udp_checksum_that_comes_out_as_0_is_written_as_all_ones():
+    """RFC 768: 0 would say that there is none."""
+    for number in range(2**16):
+        datagram = Packet(IPProtocol.UDP, INSIDE, REMOTE, number.to_bytes(2, "big"))
+        translated = datagram._replace(source=OUTSIDE)
+        if ip.encode(translated)[26:28] == b"\xff\xff":
+            assert readdress(ip.encode(datagram), translated)[26:28] == b"\xff\xff"
+            return
+    pytest.fail("no payload gave the sum 0")
+
+
+def test_a_damaged_packet_leaves_damaged():
+    syn = Packet(IPProtocol.TCP, INSIDE, REMOTE, flags=Flag.SYN)
+    data = bytearray(ip.encode(syn))
+    data[-1] ^= 1
+    translated = syn._replace(source=OUTSIDE)
+    assert ip.checksum(readdress(bytes(data), translated)[:20]) == 0
+    with pytest.raises(DecodeError, match="TCP checksum"):
+        ip.decode(readdress(bytes(data), translated))

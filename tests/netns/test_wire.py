@@ -1,0 +1,129 @@
+"""The wire: delay, the NAT boxes on it, and what it drops."""
+
+import asyncio
+from random import Random
+
+import pytest
+
+from natlab.endpoint import Endpoint
+from natlab.errors import LabError, SocketError
+from natlab.events import Journal
+from natlab.nat import NatBox, NatConfig
+from natlab.net.sockets import SystemNetwork
+from natlab.netns import Namespace, Wire
+
+pytestmark = pytest.mark.usefixtures("namespaces")
+ANY = Endpoint("0.0.0.0", 0)
+
+
+@pytest.fixture
+def ends():
+    with Namespace("alice") as alice, Namespace("bob") as bob:
+        wire = Wire()
+        yield wire, alice, bob
+        wire.close()
+
+
+def run(wire, main):
+    async def on_the_wire():
+        async with wire:
+            result = await asyncio.wait_for(main, 10)
+            await asyncio.sleep(0.01)  # asyncio takes a moment to close its transports
+            return result
+
+    return asyncio.run(on_the_wire())
+
+
+def test_each_way_has_its_delay(ends):
+    wire, alice, bob = ends
+    wire.attach(alice, "11.0.0.1", there=0.050, back=0.010)
+    wire.attach(bob, "12.0.0.1", there=0.020, back=0.030)
+    networks = [SystemNetwork(end.open_socket) for end in (alice, bob)]
+
+    async def main():
+        sockets = [await network.bind_udp(Endpoint(network.addresses()[0], 0)) for network in networks]
+        took = []
+        for sender, receiver in (sockets, sockets[::-1]):
+            begin = asyncio.get_running_loop().time()
+            sender.send(b"x", receiver.local)
+            await receiver.receive()
+            took.append(asyncio.get_running_loop().time() - begin)
+        for socket in sockets:
+            socket.close()
+        return took
+
+    there, back = run(wire, main())
+    assert there >= 0.080 and 0.030 <= back < there
+
+
+def test_what_a_box_drops_is_gone_and_its_reply_comes_back(ends):
+    wire, alice, bob = ends
+    box = NatBox("home", NatConfig(unsolicited_syn="rst"), "12.0.0.1", Random(1), Journal(kinds=()))
+    wire.attach(alice, "11.0.0.1", there=0.0, back=0.0)
+    wire.attach(bob, "192.168.1.2", box=box, there=0.0, back=0.0)
+
+    async def main():
+        with pytest.raises(SocketError, match="ECONNREFUSED"):
+            await SystemNetwork(alice.open_socket).dial_tcp(Endpoint("12.0.0.1", 80))
+
+    run(wire, main())
+
+
+def test_a_megabyte_passes_through_a_nat_unharmed(ends):
+    """Window scaling, timestamps and selective acknowledgements are options, and stay."""
+    wire, alice, bob = ends
+    box = NatBox("home", NatConfig(port_allocation="random"), "11.0.0.1", Random(1), Journal(kinds=()))
+    wire.attach(alice, "192.168.1.2", box=box, there=0.001, back=0.001)
+    wire.attach(bob, "12.0.0.1", there=0.001, back=0.001)
+    data = Random(1).randbytes(1 << 20)
+
+    async def main():
+        listener = await SystemNetwork(bob.open_socket).listen_tcp(ANY)
+        dialled = await SystemNetwork(alice.open_socket).dial_tcp(Endpoint("12.0.0.1", listener.local.port))
+        accepted = await listener.accept()
+        assert accepted.remote.ip == "11.0.0.1" and accepted.remote.port != dialled.local.port
+
+        async def send():
+            await dialled.write(data)
+            await dialled.close_write()
+
+        sending = asyncio.ensure_future(send())
+        received = bytearray()
+        while piece := await accepted.read():
+            received += piece
+        await sending
+        dialled.reset()
+        accepted.reset()
+        listener.close()
+        return bytes(received)
+
+    assert run(wire, main()) == data
+
+
+def test_one_address_for_each_end(ends):
+    wire, alice, bob = ends
+    wire.attach(alice, "11.0.0.1", there=0.0, back=0.0)
+    with pytest.raises(LabError, match=r"11\.0\.0\.1"):
+        wire.attach(bob, "11.0.0.1", there=0.0, back=0.0)
+
+
+def test_lateness_is_what_a_busy_loop_costs(ends):
+    wire, alice, bob = ends
+    wire.attach(alice, "11.0.0.1", there=0.010, back=0.010)
+    wire.attach(bob, "12.0.0.1", there=0.010, back=0.010)
+
+    async def main():
+        receiver = await SystemNetwork(bob.open_socket).bind_udp(ANY)
+        sender = await SystemNetwork(alice.open_socket).bind_udp(ANY)
+        sender.send(b"x", Endpoint("12.0.0.1", receiver.local.port))
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0.001)
+        busy_until = loop.time() + 0.070
+        while loop.time() < busy_until:
+            pass
+        await receiver.receive()
+        sender.close()
+        receiver.close()
+
+    run(wire, main())
+    assert wire.lateness > 0.030
