@@ -78,6 +78,10 @@ def test_the_picture_is_an_image_with_words_for_those_who_do_not_see_it(figure):
     assert root.find(f"{SVG}title").text.startswith("Packet ladder of alice, home, relay, office, bob")
     assert "alice to office: SYN to 12.0.0.1:40112" in root.find(f"{SVG}desc").text
     assert '<img alt="Packet ladder' in figure._repr_html_()
+    story = "bob to alice: CONNECT", "alice to bob: CONNECT", "bob to alice: SYNC", "alice to bob: SYN;"
+    told = [figure.alt.index(step) for step in story]
+    assert told == sorted(told), "an image's description is out of reach of a screen reader, its alt text is not"
+    assert "alice to office: SYN, " in figure.alt, "what was dropped, and by which rule"
     assert figure._repr_svg_() == figure.svg and repr(figure) == figure.text
 
 

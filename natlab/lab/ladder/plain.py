@@ -26,9 +26,17 @@ def plain(steps: Sequence[Step], places: Sequence[str]) -> str:
 
 
 def sentence(step: Step) -> str:
-    """One step in words, for alt text: `3.021 s: alice to relay: SYN to 12.0.0.1:4001`."""
-    way = " to ".join(dict.fromkeys([step.places[0], step.places[-1]]))
-    return f"{step.time:.3f} s: {way}: {'; '.join(filter(None, [step.text, *_remarks(step)]))}"
+    """One step in words, for the picture's description: `3.021 s: alice to relay: SYN to 12.0.0.1:4001`."""
+    return f"{step.time:.3f} s: {_way(step)}: {'; '.join(filter(None, [step.text, *_remarks(step)]))}"
+
+
+def brief(step: Step) -> str:
+    """The same for alt text, without numbers: `alice to relay: SYN`."""
+    return f"{_way(step)}: {step.label}{f', {step.end}' if step.end else ''}"
+
+
+def _way(step: Step) -> str:
+    return " to ".join(dict.fromkeys([step.places[0], step.places[-1]]))
 
 
 def _line(step: Step, places: Sequence[str]) -> str:

@@ -14,12 +14,13 @@ from natlab.lab.ladder.dialogue import message_steps, note_steps
 from natlab.lab.ladder.layout import lay_out
 from natlab.lab.ladder.packets import packet_steps
 from natlab.lab.ladder.picture import picture
-from natlab.lab.ladder.plain import plain, sentence
+from natlab.lab.ladder.plain import brief, plain, sentence
 from natlab.lab.ladder.steps import SHOWABLE, SHOWN, Step
 from natlab.lab.topology import CORE, Topology
 from natlab.lab.views.frame import Names
 
 MOST_STEPS = 150  # more than that nobody reads; the ladder says how many it left out
+MOST_TOLD = 30  # in alt text, through which a listener cannot skim
 
 
 def ladder(
@@ -118,10 +119,8 @@ def _footer(visible: Sequence[Step], chosen: Sequence[Step], cut: int) -> str:
 
 
 def _gist(steps: Sequence[Step]) -> str:
-    """Alt text: what a listener should know without the details."""
+    """Alt text: who did what, in order; when and at which endpoints is for the description."""
     if not steps:
         return "Nothing happened."
-    stopped = [step for step in steps if step.end]
-    packets = sum(len(step.stops) > 1 for step in steps)
-    lost = f" {len(stopped)} of the packets did not arrive." if stopped else " All of them arrived."
-    return f"{packets} arrows between {steps[0].time:.3f} and {_end(steps):.3f} seconds.{lost}"
+    more = len(steps) - MOST_TOLD
+    return "; ".join([*map(brief, steps[:MOST_TOLD]), *([f"and {more} steps more"] if more > 0 else [])]) + "."
