@@ -247,11 +247,9 @@ class Swarm:
         if not address.is_direct_tcp(to):
             return False
         remote = address.to_endpoint(to)
-        own = self._network.addresses()
-        return any(
-            listener.local == remote
-            or (listener.local.port == remote.port and parse_ip(listener.local.ip).is_unspecified and remote.ip in own)
-            for listener in self._listeners
+        wildcards = (one.local for one in self._listeners if parse_ip(one.local.ip).is_unspecified)
+        return any(listener.local == remote for listener in self._listeners) or (
+            any(wildcard.port == remote.port for wildcard in wildcards) and remote.ip in self._network.addresses()
         )
 
     # ---- hole punching

@@ -115,10 +115,11 @@ class Connection:
         return len(self._streams)
 
     def start(self) -> None:
-        self._tasks.start(self._read_all(), f"reader of {self!r}")
-        self._tasks.start(self._write_all(), f"writer of {self!r}")
+        name = repr(self)
+        self._tasks.start(self._read_all(), f"reader of {name}")
+        self._tasks.start(self._write_all(), f"writer of {name}")
         if self._keepalive is not None:
-            self._tasks.start(self._keep_alive(self._keepalive), f"keepalive of {self!r}")
+            self._tasks.start(self._keep_alive(self._keepalive), f"keepalive of {name}")
 
     def open_stream(self) -> MuxedStream:
         """Opens a stream; the peer learns of it with our first bytes.

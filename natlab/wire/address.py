@@ -37,6 +37,7 @@ _P2P, _CIRCUIT = 421, 290  # multicodec table
 _PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse(text: str) -> Multiaddr:
     """Reads the text form, as a person types it.
 
