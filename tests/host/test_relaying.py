@@ -5,11 +5,14 @@ import asyncio
 import pytest
 
 from natlab.errors import ClosedError, NatlabError, NegotiationError, RefusedError
-from natlab.events import ConnectionOpened, HandlerFailed, Reserved
+from natlab.events import ConnectionOpened, HandlerFailed, PacketSeen, Reserved
 from natlab.host import relaying
 from natlab.protocol.circuit import HOP_ID, STOP_ID, Limit, Status
+from natlab.protocol.framing import write_message
 from natlab.protocol.reservations import RelayLimits
 from natlab.wire import address
+from natlab.wire.proto import circuit_pb2
+from natlab.wire.proto.circuit_pb2 import StopMessage
 
 
 async def echo(stream, connection):
@@ -147,9 +150,10 @@ def test_a_circuit_from_a_relay_we_did_not_ask_is_refused(world):
     async def main(relay, alice):
         await relay.dial(alice)
         stream = await relay.new_stream(alice, STOP_ID)
-        with pytest.raises(NatlabError):
+        caller = circuit_pb2.Peer(id=bytes(relay.peer_id))
+        await write_message(stream, StopMessage(type=StopMessage.CONNECT, peer=caller))
+        with pytest.raises(ClosedError, match="reset"):
             await stream.read()
-            raise NatlabError("ended in order")
         assert not any(connection.relayed for connection in alice.connections)
 
     with_relay(world, main, "alice")
@@ -175,5 +179,7 @@ def test_direct_addresses_have_a_head_start(sim):
         assert not connection.relayed
         await asyncio.sleep(5)
         assert len(bob.connections) == 1, "the relayed dial was not needed"
+        relays = address.to_endpoint(relay.addresses[0])
+        assert not [s for s in sim.journal.of(PacketSeen) if s.place == "bob" and s.packet.destination == relays]
 
     with_relay(sim, main, "alice", "bob")
