@@ -98,12 +98,19 @@ async def settled(main):
     return result
 
 
-@pytest.fixture(params=[Simulated, Namespaces], ids=["simulated", "namespaces"])
+@pytest.fixture
+def simulated():
+    return Simulated
+
+
+@pytest.fixture(params=["simulated", "namespaces"])
 def new_ground(request):
     """Makes a ground, to be used as a context manager: both know `host`, `run`, `exact` and `lateness`."""
-    if request.param is Namespaces and (reason := why_not()):
+    if request.param == "simulated":
+        return Simulated
+    if reason := why_not():
         pytest.skip(reason)
-    return request.param
+    return Namespaces
 
 
 def pytest_terminal_summary(terminalreporter):
