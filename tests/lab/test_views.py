@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -135,6 +136,12 @@ def test_a_direct_dial_makes_the_listener_public_and_leads_back_only_over_that_c
     graph = views.reachability(journal, names)
     assert graph.nodes["relay"]["verdict"] == "public"
     assert graph.edges["alice", "relay"]["how"] == "dialled" and graph.edges["relay", "alice"]["how"] == "answers"
+
+
+def test_who_was_reached_by_connection_reversal_is_public(names):
+    journal = Journal()
+    journal.emit(replace(_opened(1.0, "alice", 1, "12D3KooWBob", "dialer"), opened_by="reversal"))
+    assert views.reachability(journal, names).nodes["bob"]["verdict"] == "public"
 
 
 def test_nothing_happened_gives_a_graph_of_unknown_nodes(names):

@@ -78,6 +78,7 @@ def _ways(life: Life) -> Iterator[tuple[str, str, str]]:
 
 
 def _verdict(node: str, joined: list[Life], failed: list[tuple[str, str]]) -> str:
-    if any(life.listener == node and life.path == "direct" and life.opened_by == "dial" for life in joined):
+    dialled = [life for life in joined if life.path == "direct" and life.opened_by != "hole punch"]
+    if any(life.listener == node for life in dialled):
         return "public"
     return "private" if any(callee == node for _, callee in failed) else "unknown"
