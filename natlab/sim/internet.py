@@ -147,10 +147,16 @@ class Internet:
     def _address(self, address: str | None, behind: NatRouter | None) -> str:
         if address is None:
             return self._next_public() if behind is None else _next_private(behind)
-        ip = str(ipaddress.IPv4Address(address))
-        if behind is not None and not ip.startswith(f"{behind.lan}."):
-            raise ValueError(f"a host behind {behind.name} has an address in {behind.lan}.0/24, not {ip}")
-        return ip
+        wanted = ipaddress.IPv4Address(address)
+        if wanted.is_loopback or wanted.is_multicast or wanted.is_reserved or wanted.is_unspecified:
+            raise ValueError(f"{wanted} is no address that one host can have on a network")
+        if behind is None:
+            return str(wanted)
+        if not str(wanted).startswith(f"{behind.lan}."):
+            raise ValueError(f"a host behind {behind.name} has an address in {behind.lan}.0/24, not {wanted}")
+        if wanted.packed[-1] in (0, 1, 255):
+            raise LabError(f"{wanted} is taken: .1 is {behind.name} itself, .0 and .255 are the network as a whole")
+        return str(wanted)
 
     def _next_public(self) -> str:
         """11.0.0.1, 12.0.0.1, ...: another first octet each time, while they last."""

@@ -41,8 +41,11 @@ def test_a_name_is_taken_by_hosts_and_nats_alike(world, make):
         world.host("alice") if make == "host" else world.nat("alice", NatConfig())
 
 
+NO_HOSTS = "300.0.0.1", "2600::1", "127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255"
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"address": "300.0.0.1"}, {"address": "2600::1"}, {"delay": -1.0}, {"loss": 1.5}, {"delay": (0.1, -0.1)}]
+    "wrong", [*({"address": ip} for ip in NO_HOSTS), {"delay": -1.0}, {"loss": 1.5}, {"delay": (0.1, -0.1)}]
 )
 def test_impossible_wishes(world, wrong):
     with pytest.raises(ValueError):
@@ -54,6 +57,13 @@ def test_an_address_behind_a_nat_must_be_in_its_lan(world):
     home = world.nat("home", NatConfig())
     with pytest.raises(ValueError, match=r"192\.168\.1\.0/24"):
         world.host("alice", "10.0.0.1", behind=home)
+
+
+@pytest.mark.parametrize("last", [0, 1, 255])
+def test_the_routers_own_address_is_taken(world, last):
+    home = world.nat("home", NatConfig())
+    with pytest.raises(LabError, match=r"\.1 is home itself"):
+        world.host("alice", f"{home.lan}.{last}", behind=home)
 
 
 def test_a_lan_can_be_full(world):
