@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import networkx as nx
 
+from natlab.errors import LabError
 from natlab.lab import svg
 from natlab.lab.figure import Figure
 from natlab.lab.palette import FAINT, GREEN, INK, MUTED, PAPER, VERMILION, colour
@@ -39,7 +40,12 @@ def draw(topology: Topology, graph: nx.DiGraph[str], hosts: Sequence[str]) -> Fi
 
     Args:
         graph: as `natlab.lab.views.reachability` makes it.
+
+    Raises:
+        LabError: no host.
     """
+    if not hosts:
+        raise LabError("a map needs a host: make one with lab.node(name)")
     shown = [topology[name] for name in _with_nats(topology, hosts)]
     at = _positions(topology, shown)
     pairs = _pairs(graph, hosts)
