@@ -10,6 +10,8 @@ Specification: multiformats `multistream-select` README; libp2p specs `connectio
 
     message:  varint length | text | "\\n"              the length counts the newline
 
+The listener's header waits for the dialer's, so that header and answer travel together too.
+
 A dialer that has one proposal left may send its protocol's first bytes right behind it, as rust-libp2p does; so the
 listener keeps what follows the line it agreed to (`rest`).
 
@@ -45,7 +47,7 @@ class _Negotiation(ABC):
         self.rest = b""
         self._received = bytearray()
         self._to_send = bytearray()
-        self._header_seen = False
+        self._header_seen = self._greeted = False
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; they are handed out once."""
@@ -78,12 +80,19 @@ class _Negotiation(ABC):
             self._on_message(line)
         elif line == PROTOCOL_ID:
             self._header_seen = True
+            self._greet()
         else:
             raise ProtocolError(f"the peer does not speak {PROTOCOL_ID}: {line[:80]!r}")
 
     @abstractmethod
     def _on_message(self, line: str) -> None:
         """A line of the peer's that comes behind its header."""
+
+    def _greet(self) -> None:
+        """Sends our header, unless that was done."""
+        if not self._greeted:
+            self._greeted = True
+            self._send(PROTOCOL_ID)
 
     def _send(self, line: str) -> None:
         self._to_send += encode(line)
@@ -101,7 +110,7 @@ class Dialer(_Negotiation):
         if not proposals:
             raise ValueError("propose at least one protocol")
         self._proposals = list(proposals)
-        self._send(PROTOCOL_ID)
+        self._greet()
         self._send(self._proposals[0])
 
     def _on_message(self, line: str) -> None:
@@ -127,7 +136,6 @@ class Listener(_Negotiation):
         super().__init__()
         self._supports = supports
         self._refused = 0
-        self._send(PROTOCOL_ID)
 
     def _on_message(self, line: str) -> None:
         if self._supports(line):

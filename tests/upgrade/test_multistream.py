@@ -30,6 +30,16 @@ def test_the_first_proposal_travels_with_the_header() -> None:
     assert Dialer(["/noise", "/tls/1.0.0"]).data_to_send() == HEADER + b"\x07/noise\n"
 
 
+def test_the_listener_answers_the_header_with_its_own_before_any_proposal() -> None:
+    """Some dialers wait for it (py-libp2p); nobody waits for a listener that speaks first."""
+    listener = listening("/noise")
+    assert listener.data_to_send() == b""
+    listener.receive(HEADER)
+    assert listener.data_to_send() == HEADER
+    listener.receive(encode("/noise"))
+    assert listener.data_to_send() == encode("/noise")
+
+
 def test_agreed_in_one_round_trip() -> None:
     dialer, listener, writes = negotiate(["/noise"], ["/tls/1.0.0", "/noise"])
     assert dialer.protocol == listener.protocol == "/noise"
