@@ -85,11 +85,16 @@ async def _identify(multiaddr: str) -> None:
         connection = await node.dial(multiaddr)
         identity = await node.identify(connection.peer)
     print(f"peer        {connection.peer}")
-    print(f"agent       {identity.agent_version or '(unsaid)'}")
-    print(f"version     {identity.protocol_version or '(unsaid)'}")
+    print(f"agent       {_harmless(identity.agent_version) or '(unsaid)'}")
+    print(f"version     {_harmless(identity.protocol_version) or '(unsaid)'}")
     print(f"sees us at  {identity.observed_address or '(unsaid)'}")
     print("listens on  " + ("\n            ".join(map(str, identity.listen_addresses)) or "(unsaid)"))
-    print("protocols   " + ("\n            ".join(identity.protocols) or "(unsaid)"))
+    print("protocols   " + ("\n            ".join(map(_harmless, identity.protocols)) or "(unsaid)"))
+
+
+def _harmless(text: str) -> str:
+    """A stranger's text without the control characters by which it could rewrite the terminal."""
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
 
 if __name__ == "__main__":
