@@ -318,7 +318,7 @@ class Lab:
         until: float = math.inf,
         show: Collection[str] = ladders.SHOWN,
     ) -> VBox:
-        """The same ladder to leaf through, with the mappings of each moment: a Jupyter widget. Arguments as `ladder`.
+        """The ladder to leaf through, with the mappings of each moment: a Jupyter widget. Arguments as `ladder`.
 
         Raises:
             LabError: no such host or thing to show, or nothing happened in this time.
@@ -329,7 +329,7 @@ class Lab:
         moments = ladders.moments(events, self._topology, self._names, line, since=since, until=until, show=show)
         return replay(
             moments,
-            lambda moment: self.ladder(*line, since=since, until=moment, show=show),
+            lambda begin, end: self.ladder(*line, since=begin, until=end, show=show),
             lambda moment: views.mappings(self.journal.until(moment), moment)[list(_MAPPING_COLUMNS)],
         )
 

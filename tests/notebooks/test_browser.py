@@ -1,5 +1,6 @@
-"""The first notebook in JupyterLab, in a real browser: run whole, no error, pictures on the screen.
+"""Every notebook in JupyterLab, in a real browser: run whole, no error, pictures on the screen; and the replay widget.
 
+One JupyterLab server and one browser window serve all of them, one after the other.
 Chromium is driven through ChromeDriver by plain HTTP (W3C WebDriver). Skipped where either is missing.
 Set NATLAB_SCREENSHOTS to a directory to keep pictures of what the browser showed.
 """
@@ -18,11 +19,16 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOK = ROOT / "notebooks" / "00-start-here.ipynb"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOKEN = "test"
+REPLAY = """\
+from natlab.lab.scenes import two_behind_nats
+two_behind_nats(7).replay("bob", "relay", "alice", until=3.0)"""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -59,9 +65,12 @@ def _until(done: Callable[[], object], what: str, seconds: float = 90.0) -> obje
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory) -> Iterator[str]:
-    """A JupyterLab server on a copy of the notebook, as `start.py` starts it."""
+    """A JupyterLab server on copies of the notebooks, as `start.py` starts it."""
     home = tmp_path_factory.mktemp("jupyter")
-    shutil.copy(NOTEBOOK, home / NOTEBOOK.name)
+    for path in NOTEBOOKS:
+        shutil.copy(path, home)
+    metadata = nbformat.read(NOTEBOOKS[0], as_version=4).metadata
+    nbformat.write(new_notebook(cells=[new_code_cell(REPLAY)], metadata=metadata), home / "replay.ipynb")
     port = _free_port()
     settings = [
         "--ip=127.0.0.1",
@@ -121,6 +130,12 @@ class Browser:
     def script(self, source: str):
         return self._call("POST", "/execute/sync", {"script": source, "args": []})
 
+    def press(self, selector: str, *keys: str) -> None:
+        """Gives the keys to an element, as a person who has tabbed to it."""
+        found = self._call("POST", "/element", {"using": "css selector", "value": selector})
+        for key in keys:
+            self._call("POST", f"/element/{next(iter(found.values()))}/value", {"text": key})
+
     def screenshot(self, name: str) -> None:
         if keep := os.environ.get("NATLAB_SCREENSHOTS"):
             Path(keep, name).write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
@@ -161,22 +176,51 @@ KERNEL_IDLE = """
 PICTURES = "return [...document.querySelectorAll('.jp-OutputArea img')].map(img => [img.alt, img.naturalWidth])"
 
 
-def test_the_notebook_runs_whole_in_jupyterlab(jupyter, browser):
-    browser.open(f"{jupyter}/lab/tree/{NOTEBOOK.name}?token={TOKEN}")
-    _until(lambda: browser.script(KERNEL_IDLE), "kernel")
-    _until(lambda: browser.script(PICTURES), "committed picture, before anything is run")
-    browser.screenshot("before.png")
+BOTTOM = "return document.querySelector('.jp-OutputArea img').getBoundingClientRect().bottom"
+END, LEFT = "\ue010", "\ue012"  # keys (W3C WebDriver, section 17.4.2)
 
-    browser.script(FORGET)
-    assert not browser.script(PICTURES)
+
+def _open(jupyter: str, browser: Browser, name: str) -> None:
+    """Shows a notebook alone on the screen, with a kernel ready."""
+    browser.open(f"{jupyter}/lab/tree/{name}?token={TOKEN}&reset")
+    _until(lambda: browser.script(KERNEL_IDLE), "kernel")
+
+
+def _run_all(browser: Browser) -> None:
     browser.script(RUN_ALL)
     _until(lambda: all(count for count, _ in browser.script(CODE_CELLS)), "end of the run")
     _until(lambda: browser.script(KERNEL_IDLE), "rest")
     assert not [kinds for _, kinds in browser.script(CODE_CELLS) if "error" in kinds]
 
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_whole_in_jupyterlab(jupyter, browser, path):
+    _open(jupyter, browser, path.name)
+    committed = path.read_text(encoding="utf-8").count("<img ")
+    _until(lambda: len(browser.script(PICTURES)) == committed, "committed pictures, before anything is run")
+    browser.screenshot(f"{path.stem}.png")
+
+    browser.script(FORGET)
+    assert not browser.script(PICTURES)
+    _run_all(browser)
     pictures = browser.script(PICTURES)
-    assert len(pictures) >= 5 and all(width > 300 for _, width in pictures), "every picture was decoded and drawn"
-    assert any("Packet ladder" in alt for alt, _ in pictures) and any("reach" in alt for alt, _ in pictures)
+    assert len(pictures) == committed
+    assert all(alt and width > 300 for alt, width in pictures), "every picture was decoded and drawn"
     for number in range(len(pictures)):
         browser.script(f"document.querySelectorAll('.jp-OutputArea img')[{number}].scrollIntoView({{block: 'center'}})")
-        browser.screenshot(f"picture-{number}.png")
+        browser.screenshot(f"{path.stem}-{number}.png")
+
+
+def test_the_replay_widget_moves(jupyter, browser):
+    _open(jupyter, browser, "replay.ipynb")
+    _run_all(browser)
+    _until(lambda: browser.script(PICTURES), "ladder")
+    browser.screenshot("replay-first.png")
+    assert "SYNC" not in browser.script(PICTURES)[0][0]
+
+    browser.press(".noUi-handle", END)
+    _until(lambda: "SYNC" in browser.script(PICTURES)[0][0], "SYNC at the slider's end")
+    assert browser.script(BOTTOM) < browser.script("return window.innerHeight"), "all of it on one screen"
+    browser.screenshot("replay-last.png")
+    browser.press(".noUi-handle", *[LEFT] * 6)
+    _until(lambda: "SYNC" not in browser.script(PICTURES)[0][0], "moment before SYNC, on the way back")
