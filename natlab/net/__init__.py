@@ -118,6 +118,8 @@ class Network(Protocol):
     async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> TcpListener:
         """Listens; `0.0.0.0` or `::` means every interface, port 0 a free one.
 
+        128 connections wait to be accepted. Closing resets them, and spares the accepted ones.
+
         Raises:
             SocketError: EADDRINUSE, EADDRNOTAVAIL (not an address of this computer).
         """
@@ -130,7 +132,7 @@ class Network(Protocol):
 
         Raises:
             SocketError: ECONNREFUSED (RST), ETIMEDOUT, EADDRINUSE (the local port is taken without reuse),
-                EADDRNOTAVAIL (the 4-tuple is taken), ENETUNREACH, EHOSTUNREACH.
+                EADDRNOTAVAIL (the 4-tuple is taken), ENETUNREACH, EHOSTUNREACH, EINVAL (from loopback elsewhere).
         """
         ...
 

@@ -56,8 +56,6 @@ def _packed(end: Endpoint) -> bytes:
 def _update(data: bytearray, at: int, old: bytes, new: bytes) -> None:
     """RFC 1624 equation 3, on the checksum at offset `at`, for words `old` that have become `new`."""
     words = f"!{len(old) // 2}H"
-    total = (data[at] << 8 | data[at + 1]) ^ 0xFFFF
-    total += sum(word ^ 0xFFFF for word in struct.unpack(words, old)) + sum(struct.unpack(words, new))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    struct.pack_into("!H", data, at, total ^ 0xFFFF)
+    total = 0xFFFF - int.from_bytes(data[at : at + 2], "big")
+    total += sum(0xFFFF - word for word in struct.unpack(words, old)) + sum(struct.unpack(words, new))
+    struct.pack_into("!H", data, at, 0xFFFF - (total % 0xFFFF or 0xFFFF))  # 2**16 is 1 modulo 65535, as in RFC 1071

@@ -1,6 +1,7 @@
 """The wire: delay, the NAT boxes on it, and what it drops."""
 
 import asyncio
+import subprocess
 from random import Random
 
 import pytest
@@ -98,6 +99,26 @@ def test_a_megabyte_passes_through_a_nat_unharmed(ends):
         return bytes(received)
 
     assert run(wire, main()) == data
+
+
+def test_ipv6_does_not_pass_and_disturbs_nobody(ends):
+    wire, alice, _ = ends
+    box = NatBox("home", NatConfig(), "11.0.0.1", Random(1), Journal(kinds=()))
+    wire.attach(alice, "192.168.1.2", box=box, there=0.0, back=0.0)
+    commands = "-6 addr add 2001:db8::2/64 dev natlab nodad", "-6 route add default dev natlab"
+    for command in commands:
+        subprocess.run(["ip", "netns", "exec", alice.name, "ip", *command.split()], check=True)
+    errors = []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        sender = await SystemNetwork(alice.open_socket).bind_udp(Endpoint("2001:db8::2", 0))
+        sender.send(b"x", Endpoint("2001:db8::1", 9))
+        await asyncio.sleep(0.05)
+        sender.close()
+
+    run(wire, main())
+    assert errors == []
 
 
 def test_one_address_for_each_end(ends):
