@@ -8,7 +8,7 @@
          │                         │                                 │
          │                         │ <────────── inbound packet ──── │
          │                         │ is it let in?      filtering.py │
-         │ <─ destination rewritten│ how long yet?      tcp_session.py, for UDP a timer
+         │ <─ destination rewritten│ how long yet?      timers.py, tcp_session.py
          │                         │
 
 `box.py` is the walk through these questions, `config.py` the axes one can choose, `presets.py` names for choices.
@@ -21,7 +21,17 @@ without translation. Never modelled: rewriting of payloads, TCP sequence checks.
 """
 
 from natlab.nat.box import Drop, NatBox
-from natlab.nat.config import Behaviour, NatConfig, PortAllocation, UnsolicitedSyn
+from natlab.nat.config import Behaviour, NatConfig, PortAllocation, UdpRefresh, UnsolicitedSyn
 from natlab.nat.presets import PRESETS, configure
 
-__all__ = ["PRESETS", "Behaviour", "Drop", "NatBox", "NatConfig", "PortAllocation", "UnsolicitedSyn", "configure"]
+__all__ = [
+    "PRESETS",
+    "Behaviour",
+    "Drop",
+    "NatBox",
+    "NatConfig",
+    "PortAllocation",
+    "UdpRefresh",
+    "UnsolicitedSyn",
+    "configure",
+]

@@ -9,8 +9,8 @@
       source := external endpoint                       destination := internal endpoint
 
 Mappings expire lazily: there are no timer events, an entry is over when its time has come, and the box notices when
-it next looks. Outbound packets refresh (RFC 4787 REQ-6). Inbound ones refresh only an established TCP connection, so
-a stranger can keep nothing open.
+it next looks. Which packets start a timer again is `timers.py`'s question for UDP; for TCP, outbound ones do, and
+inbound ones only on an established connection, so a stranger can keep nothing open.
 
 Only a SYN opens a TCP mapping. Any other segment that belongs to no session is dropped, not guessed at.
 
@@ -37,7 +37,8 @@ from natlab.nat.config import NatConfig, UnsolicitedSyn
 from natlab.nat.filtering import admitting_session, filter_key, refusal
 from natlab.nat.mapping import Mapping, MappingKey, Session, mapping_key
 from natlab.nat.ports import allocate, random_free_port
-from natlab.nat.tcp_session import LONG_LIVED, TcpState, next_state
+from natlab.nat.tcp_session import LONG_LIVED, next_state
+from natlab.nat.timers import Timers
 from natlab.packet import Flag, IPProtocol, Packet
 
 __all__ = ["SESSION_LIMIT", "Drop", "NatBox"]
@@ -80,12 +81,9 @@ class NatBox:
         self._rng = rng
         self._journal = journal
         self._tells_refreshes = journal.wants(MappingRefreshed)
-        self._udp_timeout = round(config.udp_timeout * _SECOND)
-        self._udp_unanswered_timeout = round(config.udp_unanswered_timeout * _SECOND)
-        established, transitory = config.tcp_established_timeout, config.tcp_transitory_timeout
-        self._tcp_timeouts = [
-            round((established if state in LONG_LIVED else transitory) * _SECOND) for state in TcpState
-        ]
+        self._timers = Timers(config)
+        self._udp_timeout = self._timers.udp
+        self._tcp_timeouts = self._timers.tcp
         self._mappings: dict[MappingKey, Mapping] = {}
         self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}  # protocol, external endpoint
         self._outward: dict[tuple[int, Endpoint, Endpoint], Session] = {}  # protocol, internal, remote as seen inside
@@ -102,11 +100,11 @@ class NatBox:
                 return opened
             session = opened
         if packet.protocol == _UDP:
-            timeout = self._udp_timeout if session.answered else self._udp_unanswered_timeout
+            expires = now_ns + self._udp_timeout if session.steady else self._timers.after_outbound(session, now_ns)
         else:
             session.state = next_state(session.state, packet.flags, outbound=True)
-            timeout = self._tcp_timeouts[session.state]
-        self._set_expiry(session, now_ns + timeout, now_ns)
+            expires = now_ns + self._tcp_timeouts[session.state]
+        self._set_expiry(session, expires, now_ns)
         return Packet(packet.protocol, session.mapping.external, session.remote, *packet[3:])
 
     def inbound(self, packet: Packet, now_ns: int) -> Packet | Drop:
@@ -119,10 +117,8 @@ class NatBox:
             session = admitted
         if packet.protocol == _TCP:
             self._track_inbound(session, packet.flags, now_ns)
-        elif not session.answered:
-            session.answered = True
-            longer = self._udp_timeout - self._udp_unanswered_timeout
-            self._set_expiry(session, session.expires + longer, now_ns)
+        elif not session.steady:
+            self._set_expiry(session, self._timers.after_inbound(session, now_ns), now_ns)
         return Packet(packet.protocol, session.seen, session.mapping.internal, *packet[3:])
 
     def expire(self, now_ns: int) -> None:
@@ -146,7 +142,7 @@ class NatBox:
         mapping = self._mappings.get(key)
         if mapping is None or mapping.expires <= now:
             mapping = self._make_mapping(key, now)
-        return self._begin(mapping, remote, remote)
+        return self._begin(mapping, remote, remote, now)
 
     def _make_mapping(self, key: MappingKey, now: int) -> Mapping:
         if key in self._mappings:
@@ -157,8 +153,7 @@ class NatBox:
         )
         self._made += 1
         mapping = Mapping(self._made, key, Endpoint(self.external_ip, port))
-        first_timeout = self._udp_unanswered_timeout if protocol == _UDP else self._tcp_timeouts[TcpState.OUT_SYN]
-        mapping.expires = now + first_timeout
+        mapping.expires = now + self._timers.first(protocol)
         self._mappings[key] = mapping
         self._holders.setdefault((protocol, mapping.external), []).append(mapping)
         if self._journal.wants(MappingCreated):
@@ -180,7 +175,7 @@ class NatBox:
             return self._refuse(packet, refusal(self.config.filtering, remote, external))
         if not self._has_room(now):
             return Drop(f"no room: the box already has {SESSION_LIMIT} sessions")
-        session = self._begin(mapping, remote, self._seen_inside(mapping, remote, now))
+        session = self._begin(mapping, remote, self._seen_inside(mapping, remote, now), now)
         session.answered = True
         session.expires = admitting.expires  # it is admitted as long as that, and no longer
         return session
@@ -201,8 +196,8 @@ class NatBox:
 
     # Sessions and their timers
 
-    def _begin(self, mapping: Mapping, remote: Endpoint, seen: Endpoint) -> Session:
-        session = Session(mapping, remote, seen)
+    def _begin(self, mapping: Mapping, remote: Endpoint, seen: Endpoint, now: int) -> Session:
+        session = Session(mapping, remote, seen, now)
         outward = (mapping.protocol, mapping.internal, seen)
         inward = (mapping.protocol, remote, mapping.external)
         for table, key in ((self._outward, outward), (self._inward, inward)):
@@ -254,9 +249,8 @@ class NatBox:
         return holders[0].internal if holders else None
 
     def _end(self, mapping: Mapping) -> None:
-        sessions = [session for group in mapping.sessions.values() for session in group]
-        reason = _end_reason(self.config, mapping.protocol, sessions)
-        for session in sessions:
+        reason = self._timers.reason(mapping)
+        for session in [session for group in mapping.sessions.values() for session in group]:
             self._forget(session)
         del self._mappings[mapping.key]
         holders = self._holders[mapping.protocol, mapping.external]
@@ -284,16 +278,6 @@ def _created(place: str, mapping: Mapping, now: int) -> MappingCreated:
         mapping.remote,
         mapping.expires / _SECOND,
     )
-
-
-def _end_reason(config: NatConfig, protocol: int, sessions: list[Session]) -> str:
-    last = max(sessions, key=lambda session: session.expires, default=None)
-    if protocol == _UDP:
-        seconds = config.udp_timeout if last and last.answered else config.udp_unanswered_timeout
-        return f"idle: nothing was sent through it for {seconds:g} s"
-    if last and last.state in LONG_LIVED:
-        return f"idle: its TCP connection was silent for {config.tcp_established_timeout:g} s"
-    return f"transitory: its TCP connection did not open, or was over, for {config.tcp_transitory_timeout:g} s"
 
 
 def _reset_for(syn: Packet) -> Packet:

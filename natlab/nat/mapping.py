@@ -61,18 +61,22 @@ class Session:
         seen: the remote endpoint as the internal host sees it; differs from `remote` only after a clash (`box.py`).
         expires: virtual time in nanoseconds; over when that time has come.
         state: TCP only, see `tcp_session.py`.
+        began: virtual time in nanoseconds of its first packet.
         answered: whether a packet has come in through it.
+        steady: UDP only: the long timer runs, and each outbound datagram starts it again (`timers.py`).
     """
 
-    __slots__ = ("answered", "expires", "mapping", "remote", "seen", "state")
+    __slots__ = ("answered", "began", "expires", "mapping", "remote", "seen", "state", "steady")
 
-    def __init__(self, mapping: Mapping, remote: Endpoint, seen: Endpoint) -> None:
+    def __init__(self, mapping: Mapping, remote: Endpoint, seen: Endpoint, began: int) -> None:
         self.mapping = mapping
         self.remote = remote
         self.seen = seen
+        self.began = began
         self.expires = 0
         self.state = TcpState.CLOSED
         self.answered = False
+        self.steady = False
 
 
 class Mapping:

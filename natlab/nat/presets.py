@@ -11,8 +11,8 @@
 RFC 4787 gave up, since each fixes both axes at once. "linux" is `nft masquerade` with Linux's default timers as
 measured on Linux 6.18: it gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a TCP connection
 that opens 120 s where RFC 5382 REQ-5 demands 240, and a stranger's SYN an RST at once where REQ-4 wants silence.
-Two habits of Linux's UDP timers are not modelled: the longer one holds only for a conversation that has gone on for two
-seconds, and inbound packets refresh as well, which RFC 4787 REQ-6 leaves open.
+Its rule for UDP conversations is in `timers.py`. Of its TCP timers not modelled: that for a SYN received (60 s), the
+last ACK (30 s) and the time from a FIN to its acknowledgement (120 s).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import fields, replace
 from types import MappingProxyType
 
 from natlab.errors import LabError
-from natlab.nat.config import Behaviour, NatConfig, PortAllocation, UnsolicitedSyn
+from natlab.nat.config import Behaviour, NatConfig, PortAllocation, UdpRefresh, UnsolicitedSyn
 
 __all__ = ["PRESETS", "configure"]
 
@@ -35,8 +35,12 @@ PRESETS: Mapping[str, NatConfig] = MappingProxyType(
             filtering=Behaviour.ADDRESS_AND_PORT_DEPENDENT,
             udp_timeout=120.0,
             udp_unanswered_timeout=30.0,
+            udp_stream_after=2.0,
+            udp_refresh=UdpRefresh.BOTH,
             tcp_established_timeout=432_000.0,
             tcp_transitory_timeout=120.0,
+            tcp_closing_timeout=60.0,
+            tcp_reset_timeout=10.0,
             unsolicited_syn=UnsolicitedSyn.RST,
         ),
         "full-cone": NatConfig(filtering=Behaviour.ENDPOINT_INDEPENDENT),
@@ -49,7 +53,7 @@ PRESETS: Mapping[str, NatConfig] = MappingProxyType(
 )
 
 
-def configure(preset: str = "home", **axes: str | float) -> NatConfig:
+def configure(preset: str = "home", **axes: str | float | None) -> NatConfig:
     """A preset with some axes changed: `configure("office", filtering="address-and-port-dependent")`.
 
     Raises:

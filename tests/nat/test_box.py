@@ -144,10 +144,6 @@ ROWS = [
         [Out(0), In(30, refused="no mapping")],
     ),
     Row(
-        "RFC 4787 REQ-5", "Linux gives a remote that has answered 120 s from the last outbound datagram", UDP, LINUX,
-        [Out(0), In(1), In(119.9), In(120, refused="no mapping")],
-    ),
-    Row(
         "RFC 4787 REQ-8", "an admitted stranger cannot prolong its own admission", UDP, NatConfig(filtering=AD),
         [Out(0, R1), In(200, R1_OTHER_PORT), In(299, R1_OTHER_PORT), In(300, R1_OTHER_PORT, refused="no mapping")],
     ),

@@ -19,7 +19,7 @@ EI, AD, APD = Behaviour
 def spoken_to(behaviour: Behaviour, *sessions: tuple[Endpoint, int]) -> Mapping:
     mapping = Mapping(1, mapping_key(EI, 17, HOST, R), EXTERNAL)
     for remote, expires in sessions:
-        session = Session(mapping, remote, remote)
+        session = Session(mapping, remote, remote, 0)
         session.expires = expires
         mapping.sessions.setdefault(filter_key(behaviour, remote), []).append(session)
     return mapping
