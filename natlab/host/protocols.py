@@ -11,6 +11,7 @@ nothing wrong: the handler has said no to the peer, in the words of its protocol
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from natlab.errors import ClosedError, NatlabError, RefusedError
 from natlab.events import HandlerFailed
@@ -58,6 +59,8 @@ class Protocols:
         except RefusedError:
             await stream.close_write()
         except Exception as error:
+            with suppress(ClosedError):
+                await connection.drained()  # a reset overtakes what waits, and the peer should hear what was agreed
             stream.reset()
             if isinstance(error, ClosedError) and connection.closed is not None:
                 return  # the connection ended, and every stream with it

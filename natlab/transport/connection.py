@@ -30,6 +30,9 @@ WRITE_TIMEOUT = 10.0
 """Seconds the peer may refuse to take bytes, or to answer a keepalive. Source: go-yamux v5 `mux.go`."""
 WRITE_SIZE = noise.MAX_PLAINTEXT
 """Bytes handed down at once: one encrypted message. A slow path may take long for much, but not for each."""
+WRITE_AHEAD = 1 << 16
+"""Bytes of all streams that may wait for the writer before whoever writes more has to wait too. What is written in one
+go, a message and the end of its stream for example, then leaves in one go."""
 UNANSWERED = 1 << 22
 """Bytes read while our own bytes do not get through. Reading on avoids that two full pipes wait for each other; the
 bound keeps answers to a flood of pings from piling up."""
@@ -183,9 +186,15 @@ class Connection:
 
     def flush(self) -> None:
         """Has the writer send what the session has to send."""
-        if self.closed is None and self._session.has_data_to_send:
+        if self.closed is None and self._session.bytes_to_send:
             self._written.clear()
             self._to_write.set()
+
+    async def room(self) -> None:
+        """Waits while more than `WRITE_AHEAD` bytes are to be sent. Raises what `drained` raises."""
+        if self._session.bytes_to_send > WRITE_AHEAD:
+            await self._written.wait()
+        self.check_open()
 
     async def drained(self) -> None:
         """Waits until all that was to be sent has gone to the stream below.
@@ -319,7 +328,7 @@ class MuxedStream:
 
     async def write(self, data: bytes) -> None:
         self.connection.check_loop()
-        left = memoryview(data)
+        left = memoryview(bytes(data))  # what waits must not change; free of cost for bytes
         while True:
             if self._closed is not None:
                 raise ClosedError(self._closed)
@@ -328,7 +337,7 @@ class MuxedStream:
             self.writable.clear()
             left = left[self._session.write(self.id, left) :]
             self.connection.flush()
-            await self.connection.drained()
+            await self.connection.room()
             if not left:
                 return
             await self.writable.wait()

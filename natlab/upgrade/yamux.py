@@ -148,8 +148,9 @@ class Session:
         self._body_left = 0
 
     @property
-    def has_data_to_send(self) -> bool:
-        return bool(self._to_send)
+    def bytes_to_send(self) -> int:
+        """How many bytes `data_to_send` has."""
+        return sum(map(len, self._to_send))
 
     def data_to_send(self, limit: int = sys.maxsize) -> bytes:
         """Bytes to write now, at most `limit` of them (enough for a frame); they are handed out once."""

@@ -17,10 +17,13 @@ class Stream:
     """A stream on which the peer has said everything already."""
 
     def __init__(self, *said, connection_closed=None):
-        self.connection = SimpleNamespace(peer="peer", closed=connection_closed)
+        self.connection = SimpleNamespace(peer="peer", closed=connection_closed, drained=self.drained)
         self.said = b"".join(said)
         self.written = b""
         self.ending = None
+
+    async def drained(self):
+        """Nothing waits to be sent."""
 
     async def read(self, limit=65536):
         data, self.said = self.said[:limit], self.said[limit:]
