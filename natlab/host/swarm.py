@@ -92,8 +92,8 @@ class Swarm:
         return tuple(self._connections.values())
 
     def to(self, peer: PeerId) -> tuple[Connection, ...]:
-        """The open connections to a peer, best first."""
-        found = [connection for connection in self._connections.values() if connection.peer == peer]
+        """The open connections to a peer that take new streams, best first."""
+        found = [known for known in self._connections.values() if known.peer == peer and known.takes_streams]
         return tuple(sorted(found, key=lambda connection: (connection.relayed, connection.number)))
 
     def direct_to(self, peer: PeerId) -> Connection | None:

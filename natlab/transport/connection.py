@@ -113,6 +113,11 @@ class Connection:
         return self.route.relayed
 
     @property
+    def takes_streams(self) -> bool:
+        """Whether new streams may be opened: not after its end, nor once one end has announced it (Yamux go-away)."""
+        return self.closed is None and not self._session.going
+
+    @property
     def streams(self) -> int:
         """How many streams are open."""
         return len(self._streams)
@@ -287,7 +292,7 @@ class Connection:
                 if (answered := self._pings.get(number)) and not answered.done():
                     answered.set_result(None)
             case yamux.GoneAway():
-                pass  # open streams may end in peace; `open_stream` raises from now on
+                pass  # see `takes_streams`
 
 
 class MuxedStream:

@@ -148,6 +148,11 @@ class Session:
         self._body_left = 0
 
     @property
+    def going(self) -> bool:
+        """One end has gone away: open streams may end in peace, but nobody opens new ones."""
+        return self._we_go or self._peer_goes
+
+    @property
     def bytes_to_send(self) -> int:
         """How many bytes `data_to_send` has."""
         return sum(map(len, self._to_send))
@@ -187,7 +192,7 @@ class Session:
             ClosedError: the peer or we have gone away.
             RefusedError: 256 streams of ours are still not acknowledged; try again later.
         """
-        if self._we_go or self._peer_goes or self._next_stream > _MAX_NUMBER:
+        if self.going or self._next_stream > _MAX_NUMBER:
             raise ClosedError("the Yamux session takes no new streams")
         if self._unacknowledged >= ACK_BACKLOG:
             raise RefusedError(f"the peer has not acknowledged our last {ACK_BACKLOG} streams", status=0)

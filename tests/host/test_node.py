@@ -89,6 +89,18 @@ def test_a_peer_that_hangs_up_at_once(world):
     world.run(main, "alice", "bob")
 
 
+def test_a_peer_that_goes_away_and_stays_is_dialled_again(world):
+    async def main(alice, bob):
+        first = await alice.dial(bob)
+        bob.connections[0]._session.go_away()
+        bob.connections[0].flush()
+        await asyncio.sleep(0.1)
+        second = await alice.dial(bob)
+        assert second is not first and await alice.ping(bob) > 0
+
+    world.run(main, "alice", "bob")
+
+
 def test_a_protocol_of_ones_own(world):
     data = bytes(range(256)) * 4096
 
