@@ -42,12 +42,12 @@ def where_it_ended(lab: Lab, place: str | None) -> Feedback:
     )
 
 
-def dial_time(lab: Lab, seconds: float | None) -> Feedback:
+def dial_time(lab: Lab, seconds: float | str | None) -> Feedback:
     """Checks at which time DCUtR's initiator has to dial, given when it sent SYNC (specs `relay/DCUtR.md`, step 4)."""
     syncs = [seen for seen in lab.journal.of(MessageSeen) if seen.name == "SYNC" and seen.sent]
     if not syncs:
         return Feedback(False, "There was no SYNC yet: let Bob dial through the relay first.")
-    if seconds is None:
+    if not isinstance(seconds, int | float):
         return Feedback(False, "Write a time in seconds: when SYNC left, and then how long?")
     dials = [dial for dial in lab.journal.of(PunchDialled) if dial.place == syncs[0].place and dial.attempt > 0]
     if abs(seconds - dials[0].time) < _TOLERANCE:
