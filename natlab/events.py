@@ -26,7 +26,8 @@ class Verdict(StrEnum):
     TRANSLATED = "translated"  # went through a NAT box; `packet` is as it left
     DELIVERED = "delivered"  # reached a socket
     DROPPED = "dropped"  # refused here; `reason` names the rule
-    LOST = "lost"  # lost on a link
+    LOST = "lost"  # lost on a link; `reason` says how
+    DUPLICATED = "duplicated"  # a copy, made by a link; `before` is what it copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,22 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class PacketSeen(Event):
-    """A packet at one place. `before` is the packet as it came in, where a NAT box rewrote it."""
+    """A packet at one place. `before` is the packet as it came in, where a NAT box rewrote it or a link copied it."""
 
     packet: Packet
     verdict: Verdict
     reason: str = ""
     before: Packet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCut(Event):
+    """The link of `place` was cut: it and what is behind it are partitioned from the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHealed(Event):
+    """The link of `place` works again."""
 
 
 @dataclass(frozen=True, slots=True)

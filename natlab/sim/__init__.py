@@ -2,14 +2,15 @@
 
 loop      virtual time under asyncio                 internet  the topology: hosts and NATs around a core
 host      a computer: interfaces, the Network seam   router    the core, and NAT routers driving natlab.nat
-udp       datagrams                                  link      delay and loss, as middleware
+udp       datagrams                                  links     what happens on the way, as middleware
 streams   TCP sockets over tcp, the state machine    capture   where packets are written down
 ports     who may use which local port               waiting   how a coroutine waits for a socket
 """
 
 from natlab.sim.host import Host
 from natlab.sim.internet import Internet
+from natlab.sim.links import GilbertElliott, Jitter, LinkConfig, Trace
 from natlab.sim.loop import SimLoop
 from natlab.sim.router import NatRouter
 
-__all__ = ["Host", "Internet", "NatRouter", "SimLoop"]
+__all__ = ["GilbertElliott", "Host", "Internet", "Jitter", "LinkConfig", "NatRouter", "SimLoop", "Trace"]

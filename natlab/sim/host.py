@@ -24,7 +24,7 @@ from natlab.errors import SocketError
 from natlab.events import Verdict
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
-from natlab.sim.link import Deliver
+from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import LOOPBACK, WILDCARD
 from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer

@@ -17,6 +17,8 @@ Public addresses are ones that libp2p takes for public (go-multiaddr `manet.IsPu
 documentation, which a tutorial would pick, silently switch hole punching off. Each public host lives in another first
 octet, because js-libp2p counts AutoNAT verdicts by first octet. LANs are 192.168.1.0/24, 192.168.2.0/24, ...
 
+What a link does besides is `natlab.sim.links`. Cutting one partitions the internet: what is behind it from the rest.
+
 Not modelled: IPv6, routes that differ between pairs of hosts, several interfaces on a host.
 """
 
@@ -24,15 +26,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from random import Random
 
 from natlab.errors import LabError
-from natlab.events import Journal
+from natlab.events import Journal, LinkCut, LinkHealed
 from natlab.nat import NatBox, NatConfig
 from natlab.sim.capture import Tap
 from natlab.sim.host import Host
-from natlab.sim.link import Deliver, delayed, lossy
+from natlab.sim.links import Delay, Link, LinkConfig, both_ways, chain
 from natlab.sim.loop import SimLoop
 from natlab.sim.router import NatRouter, Router
 
@@ -42,8 +45,6 @@ UPLINK_DELAY = CORE_DELAY - LAN_DELAY  # seconds from a NAT router to the core
 
 # First octets without any network that `manet.IsPublicAddr`, or js-libp2p's rule, calls special.
 PUBLIC_OCTETS = tuple(octet for octet in range(11, 224) if octet not in (100, 127, 169, 172, 192, 198, 203))
-
-Delay = float | tuple[float, float]  # seconds one way; or (from the host, to the host)
 
 
 class Internet:
@@ -63,6 +64,7 @@ class Internet:
         self.journal = journal
         self.hosts: dict[str, Host] = {}
         self.nats: dict[str, NatRouter] = {}
+        self._links: dict[str, Link] = {}
         self._rng_for = rng_for
         self._flight = count(1).__next__
         self._core = Router("internet", self._tap("internet"))
@@ -75,6 +77,7 @@ class Internet:
         behind: NatRouter | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
+        link: LinkConfig | tuple[LinkConfig, LinkConfig] | None = None,
     ) -> Host:
         """Adds a computer, on the public internet or on the LAN of a NAT router.
 
@@ -82,16 +85,17 @@ class Internet:
             address: its IPv4 address; None gives it the next free one of its network.
             delay: of its link, in seconds one way; a pair if the two directions differ.
             loss: probability that its link loses a packet, each way.
+            link: all about its link, instead of those two; a pair if the two directions differ.
 
         Raises:
-            LabError: the name or the address is taken.
+            LabError: the name or the address is taken, or `link` comes with `delay` or `loss`.
             ValueError: not an IPv4 address of its network; a delay below 0, a loss outside 0 to 1.
         """
         self._check_name(name)
+        ways = both_ways(link, delay, loss)
         ip = self._address(address, behind)
         host = Host(name, ip, self.loop, self._tap(name), self._rng_for(name), self._flight)
-        default = CORE_DELAY if behind is None else LAN_DELAY
-        self._plug(host.receive, host.connect, name, ip, behind, default if delay is None else delay, loss)
+        self._plug(host, ip, behind, CORE_DELAY if behind is None else LAN_DELAY, ways)
         self.hosts[name] = host
         return host
 
@@ -104,45 +108,54 @@ class Internet:
         behind: NatRouter | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
+        link: LinkConfig | tuple[LinkConfig, LinkConfig] | None = None,
     ) -> NatRouter:
         """Adds a NAT router with a LAN of its own; `behind` another one for NAT behind NAT.
 
         Args and errors are those of `host`; `address` is the external one.
         """
         self._check_name(name)
+        ways = both_ways(link, delay, loss)
         ip = self._address(address, behind)
         box = NatBox(name, config, ip, self._rng_for(name), self.journal)
         lan = f"192.168.{len(self.nats) + 1}"
         router = NatRouter(box, ip, lan, self.loop, self._tap(name), self._flight)
-        default = UPLINK_DELAY if behind is None else LAN_DELAY
-        self._plug(router.receive, router.connect, name, ip, behind, default if delay is None else delay, loss)
+        self._plug(router, ip, behind, UPLINK_DELAY if behind is None else LAN_DELAY, ways)
         self.nats[name] = router
         return router
 
+    def partition(self, name: str) -> None:
+        """Cuts the link of a host or NAT: it and what is behind it no longer reach the rest. Twice is once."""
+        link = self._links[name]
+        if not link.is_cut:
+            link.cut()
+            self.journal.emit(LinkCut(self.loop.time(), name))
+
+    def heal(self, name: str) -> None:
+        """Undoes `partition`."""
+        link = self._links[name]
+        if link.is_cut:
+            link.heal()
+            self.journal.emit(LinkHealed(self.loop.time(), name))
+
     def _plug(
         self,
-        receive: Deliver,
-        connect: Callable[[Deliver], None],
-        name: str,
+        end: Host | NatRouter,
         ip: str,
         behind: NatRouter | None,
-        delay: Delay,
-        loss: float,
+        delay: float,
+        ways: tuple[LinkConfig, LinkConfig],
     ) -> None:
         """Lays the cable between a new host or router and the router it hangs on."""
         parent = behind or self._core
-        there, back = delay if isinstance(delay, tuple) else (delay, delay)
-        if min(there, back) < 0 or not 0 <= loss <= 1:
-            raise ValueError(f"a delay is at least 0 s and a loss between 0 and 1, not {delay} and {loss}")
-        rng = self._rng_for(f"{name} link")
-        tap = self._tap(name)
-
-        def link(seconds: float, then: Deliver) -> Deliver:
-            carry = delayed(self.loop, seconds, then)
-            return lossy(rng, loss, tap, carry) if loss else carry
-
-        parent.attach(ip, link(back, receive))
-        connect(link(there, parent.forward))
+        rng, tap = self._rng_for(f"{end.name} link"), self._tap(end.name)
+        there, back = (
+            chain(config, delay, self.loop, rng, tap, self._flight, then)
+            for config, then in zip(ways, (parent.forward, end.receive), strict=True)
+        )
+        parent.attach(ip, back)
+        end.connect(there)
+        self._links[end.name] = Link(tap, ((end.connect, there), (partial(parent.reattach, ip), back)))
 
     def _address(self, address: str | None, behind: NatRouter | None) -> str:
         if address is None:

@@ -20,7 +20,7 @@ from natlab.events import Verdict
 from natlab.nat import Drop, NatBox
 from natlab.packet import Packet
 from natlab.sim.capture import Tap
-from natlab.sim.link import Deliver
+from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
 
 
@@ -44,6 +44,10 @@ class Router:
         """
         if ip in self._routes:
             raise LabError(f"{ip} is already somebody's address on {self.name}: give each host its own")
+        self._routes[ip] = deliver
+
+    def reattach(self, ip: str, deliver: Deliver) -> None:
+        """The cable of `ip`, which is attached, ends elsewhere now."""
         self._routes[ip] = deliver
 
     def taken(self, ip: str) -> bool:

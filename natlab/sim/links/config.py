@@ -1,0 +1,74 @@
+"""What a link is asked to be: one frozen value for each direction.
+
+    LinkConfig(loss=0.01)                                  a wireless hop that loses 1 % each way
+    LinkConfig(delay=Jitter(0.020, 0.080))                 a busy one
+    LinkConfig(rate=125_000), LinkConfig(rate=1_250_000)   1 Mbit/s from the place, 10 Mbit/s to it
+
+Whatever is left out is off, and costs a packet nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from natlab.errors import LabError
+from natlab.sim.links.delay import Jitter, Trace
+from natlab.sim.links.loss import GilbertElliott, check_probability
+
+Delay = float | tuple[float, float]  # seconds one way; or (from the place, to the place)
+Loss = float | GilbertElliott
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """One direction of a link.
+
+    Attributes:
+        delay: seconds, or a `Jitter` or `Trace`; None is what such a link has by default.
+        loss: probability of losing a packet, or a `GilbertElliott` for bursts.
+        reordering: probability that a packet is held back and others pass it.
+        lateness: seconds for which it is.
+        duplication: probability that a packet arrives twice.
+        rate: bytes per second, headers included; infinite by default.
+        queue: bytes that may wait where the rate is limited; more are dropped.
+
+    Raises:
+        ValueError: not a probability, or a number that is negative or no number where that makes no sense.
+    """
+
+    delay: float | Jitter | Trace | None = None
+    loss: Loss = 0.0
+    reordering: float = 0.0
+    lateness: float = 0.010
+    duplication: float = 0.0
+    rate: float = math.inf
+    queue: int = 65_536
+
+    def __post_init__(self) -> None:
+        if isinstance(self.delay, float | int) and not 0 <= self.delay < math.inf:
+            raise ValueError(f"a delay is at least 0 s, not {self.delay}")
+        if not isinstance(self.loss, GilbertElliott):
+            check_probability("loss", self.loss)
+        check_probability("reordering", self.reordering)
+        check_probability("duplication", self.duplication)
+        if not 0 <= self.lateness < math.inf:
+            raise ValueError(f"lateness is at least 0 s, not {self.lateness}")
+        if not (self.rate > 0 and self.queue >= 0):
+            raise ValueError(f"a rate is above 0 bytes/s and a queue at least 0 bytes, not {self.rate}, {self.queue}")
+
+
+def both_ways(
+    link: LinkConfig | tuple[LinkConfig, LinkConfig] | None, delay: Delay | None, loss: float
+) -> tuple[LinkConfig, LinkConfig]:
+    """The two directions, from the place and to it, however they were asked for.
+
+    Raises:
+        LabError: asked for in both ways.
+    """
+    if link is None:
+        there, back = delay if isinstance(delay, tuple) else (delay, delay)
+        return LinkConfig(there, loss), LinkConfig(back, loss)
+    if delay is not None or loss:
+        raise LabError("link= says all about a link: put delay= and loss= into its LinkConfig(...)")
+    return link if isinstance(link, tuple) else (link, link)
