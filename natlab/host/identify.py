@@ -12,7 +12,10 @@ The dialogue is in `natlab.protocol.identify`. Source: libp2p specs `identify/RE
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from multiaddr import Multiaddr
 
 from natlab.errors import NatlabError
 from natlab.events import AddressObserved
@@ -25,8 +28,9 @@ from natlab.wire import address
 from natlab.wire.envelope import PeerRecord
 
 PROTOCOL_VERSION = "ipfs/0.1.0"  # what go and js say; some peers look at it
-MAX_TOLD = 20
-"""Addresses we tell; keeps what we say below 4 KiB."""
+MAX_TOLD = 1536
+"""Bytes of the addresses we tell: how long those through a relay are is the relay's choice, and all that we say must
+stay below 4 KiB."""
 
 
 class IdentifyService:
@@ -121,7 +125,7 @@ class IdentifyService:
 
     def _say(self, connection: Connection) -> Identity:
         """What we say of ourselves on this connection."""
-        told = self._core.own.told_to(connection.route.remote)[:MAX_TOLD]
+        told = _as_fit(self._core.own.told_to(connection.route.remote))
         return Identity(
             agent_version=self._agent,
             protocol_version=PROTOCOL_VERSION,
@@ -154,3 +158,9 @@ class IdentifyService:
             )
         )
         self._on_observed()
+
+
+def _as_fit(addresses: Sequence[Multiaddr]) -> tuple[Multiaddr, ...]:
+    """As many of the first addresses as fit into `MAX_TOLD` bytes."""
+    ends = accumulate(len(one.to_bytes()) for one in addresses)
+    return tuple(one for one, end in zip(addresses, ends, strict=True) if end <= MAX_TOLD)

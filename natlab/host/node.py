@@ -22,12 +22,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from multiaddr import Multiaddr
 
-from natlab.errors import ClosedError, LabError
+from natlab.errors import ClosedError, LabError, UnreachableError
 from natlab.events import Journal, RoundTripMeasured
 from natlab.host.addresses import OwnAddresses
 from natlab.host.core import Core
@@ -108,7 +109,7 @@ class Node:
         core = self._core = self._make_core(
             network or SystemNetwork(), key, Recorder(journal, self.name), keepalive, reuse_port
         )
-        core.protocols.add(PING_ID, lambda stream, _: answer_pings(stream))
+        core.protocols.add(PING_ID, _answer_pings)
         self._identify = IdentifyService(core, agent, on_identified=self._on_identified, on_observed=self._on_addresses)
         self._relays = RelayClient(core, on_changed=self._on_addresses)
         self._relay_service = RelayService(core, relay_service) if relay_service else None
@@ -351,6 +352,11 @@ class Node:
             raise LabError(f"{self.name} has not been started: use `async with Node(...) as node`")
         if asyncio.get_running_loop() is not self._loop:
             raise LabError(f"{self.name} lives in another event loop: in a lab, write lab.run(node.verb(...))")
+
+
+async def _answer_pings(stream: MuxedStream, _: Connection) -> None:
+    with suppress(UnreachableError):  # a peer that pings no more has done nothing wrong
+        await answer_pings(stream)
 
 
 def _multiaddr(given: Multiaddr | str) -> Multiaddr:

@@ -9,7 +9,7 @@ first.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from multiaddr import Multiaddr
 
@@ -25,7 +25,10 @@ MAX_ADDRESSES = 64
 
 @dataclass(slots=True)
 class KnownPeer:
-    """Attributes: the addresses, without `/p2p/ID` at the end, in the order heard; what identify said last."""
+    """Attributes:
+    addresses: without `/p2p/ID` at the end, in the order heard.
+    identity: what identify said last; its addresses are cut to `MAX_ADDRESSES`, and the signed record is left out.
+    """
 
     addresses: dict[Multiaddr, None] = field(default_factory=dict)
     identity: Identity = field(default_factory=Identity)
@@ -43,7 +46,7 @@ class Peerstore:
         return tuple(known.addresses) if known else ()
 
     def identity(self, peer: PeerId) -> Identity:
-        """What the peer said of itself last; an empty `Identity` before it said anything."""
+        """What the peer said of itself last, see `KnownPeer`; an empty `Identity` before it said anything."""
         known = self._peers.get(peer)
         return known.identity if known else Identity()
 
@@ -57,7 +60,7 @@ class Peerstore:
     def identified(self, peer: PeerId, said: Identity) -> None:
         """Takes in what the peer said; a signed record replaces the addresses, being the peer's own whole list."""
         known = self._heard_of(peer)
-        known.identity = said
+        known.identity = replace(said, listen_addresses=said.listen_addresses[:MAX_ADDRESSES], record=None)
         if said.record is not None:
             known.addresses.clear()
         self.add(peer, (*(said.record.addresses if said.record else ()), *said.listen_addresses))

@@ -13,6 +13,7 @@ go-libp2p `p2p/protocol/holepunch/svc.go`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -22,6 +23,7 @@ from natlab.errors import NatlabError, ProtocolError, UnreachableError
 from natlab.events import MessageSeen, PunchDialled, PunchEnded
 from natlab.host.core import Core
 from natlab.protocol.dcutr import (
+    ATTEMPTS,
     DCUTR_ID,
     AttemptNoted,
     DialsNoted,
@@ -45,6 +47,7 @@ class HolePunching:
         self._core = core
         self._profile = profile
         self._attempts: dict[int, int] = {}  # answered so far on each relayed connection, by its number
+        self._answering: Counter[int] = Counter()  # of these, those that still dial
         self._busy: dict[PeerId, None] = {}
         self.tasks = Tasks()
 
@@ -87,6 +90,17 @@ class HolePunching:
     async def _answer(self, stream: MuxedStream, connection: Connection) -> None:
         if not connection.relayed or not connection.route.dialled:
             raise ProtocolError("DCUtR may only be begun by the end that accepted a relayed connection")
+        if self._answering[connection.number] >= ATTEMPTS:
+            raise ProtocolError(f"DCUtR: more than {ATTEMPTS} attempts at once")
+        self._answering[connection.number] += 1
+        try:
+            await self._respond(stream, connection)
+        finally:
+            self._answering[connection.number] -= 1
+            if not self._answering[connection.number]:
+                del self._answering[connection.number]
+
+    async def _respond(self, stream: MuxedStream, connection: Connection) -> None:
         attempt = self._attempts[connection.number] = self._attempts.get(connection.number, 0) + 1
         punch = _Punch(self._core, connection.peer)
         with suppress(UnreachableError):  # our dials failed; the other end knows the outcome, and notes it

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from multiaddr import Multiaddr
 
@@ -37,10 +38,11 @@ RENEW_BEFORE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A reservation of ours, and the connection it lives and dies with."""
+    """A reservation of ours, and the connection it lives and dies with. `over` is set once it is lost or replaced."""
 
     reservation: Reservation
     connection: Connection
+    over: asyncio.Event
 
 
 class RelayClient:
@@ -67,11 +69,10 @@ class RelayClient:
         """
         reservation = await self._ask(connection)
         connection.check_open()
-        before = self._held.get(connection.peer)
-        self._held[connection.peer] = _Held(reservation, connection)
-        self._changed()
-        if before is None or before.connection is not connection:
-            self.tasks.start(self._renew(connection), f"{self._core.recorder.place} renews with {connection.peer}")
+        if before := self._held.get(connection.peer):
+            before.over.set()
+        held = self._hold(_Held(reservation, connection, asyncio.Event()))
+        self.tasks.start(self._renew(held), f"{self._core.recorder.place} renews with {connection.peer}")
         return reservation
 
     def address_via(self, relay: PeerId) -> Multiaddr | None:
@@ -83,7 +84,7 @@ class RelayClient:
         """A connection is gone, and the reservation with it."""
         held = self._held.get(connection.peer)
         if held and held.connection is connection:
-            self._lose(connection)
+            self._lose(held)
 
     async def _ask(self, connection: Connection) -> Reservation:
         relay, now = connection.peer, self._core.network.now()
@@ -99,20 +100,35 @@ class RelayClient:
     def _note(self, relay: PeerId, status: str, expires: float) -> None:
         self._core.recorder.emit(Reserved(*self._core.recorder.here, str(relay), status, expires))
 
-    async def _renew(self, connection: Connection) -> None:
-        while (held := self._held.get(connection.peer)) and held.connection is connection:
-            await asyncio.sleep(max(held.reservation.expires - RENEW_BEFORE - self._core.network.now(), 1.0))
-            if connection.closed is not None:
-                return
+    async def _renew(self, held: _Held) -> None:
+        """Renews it again and again, as long as it is the one we hold with this relay."""
+        while not await self._over_before_renewal(held):
             try:
-                self._held[connection.peer] = _Held(await self._ask(connection), connection)
-                self._changed()
+                reservation = await self._ask(held.connection)
             except NatlabError:
-                self._lose(connection)
+                self._lose(held)
+                return
+            if not held.over.is_set():
+                held = self._hold(replace(held, reservation=reservation))
 
-    def _lose(self, connection: Connection) -> None:
-        self._held.pop(connection.peer, None)
+    async def _over_before_renewal(self, held: _Held) -> bool:
+        """Waits until it is to be renewed; true if it was over before."""
+        left = held.reservation.expires - self._core.network.now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(left - RENEW_BEFORE, 1.0)):
+                await held.over.wait()
+        return held.over.is_set()
+
+    def _hold(self, held: _Held) -> _Held:
+        self._held[held.connection.peer] = held
         self._changed()
+        return held
+
+    def _lose(self, held: _Held) -> None:
+        if not held.over.is_set():
+            held.over.set()
+            del self._held[held.connection.peer]
+            self._changed()
 
     def _changed(self) -> None:
         self._core.own.set_relayed(through for held in self._held.values() for through in self._through(held))
@@ -151,7 +167,7 @@ class RelayService:
         await serve_hop(
             stream,
             Client(connection.peer, ip, connection.relayed),
-            relay=RelaySelf(self._core.key, self._core.own.all),
+            relay=RelaySelf(self._core.key, [own for own in self._core.own.all if not address.is_relayed(own)]),
             table=self._table,
             now=self._core.network.now,
             open_stop=self._open_stop,

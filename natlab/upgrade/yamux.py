@@ -131,9 +131,13 @@ class Session:
 
     Args:
         client: whether we are the dialer (Noise initiator); the client's stream IDs are odd.
+
+    Attributes:
+        bytes_to_send: how many bytes `data_to_send` has.
     """
 
     def __init__(self, *, client: bool) -> None:
+        self.bytes_to_send = 0
         self._streams: dict[int, _Stream] = {}
         self._ours = 1 if client else 0  # the parity of our stream IDs
         self._next_stream = 1 if client else 2
@@ -152,11 +156,6 @@ class Session:
         """One end has gone away: open streams may end in peace, but nobody opens new ones."""
         return self._we_go or self._peer_goes
 
-    @property
-    def bytes_to_send(self) -> int:
-        """How many bytes `data_to_send` has."""
-        return sum(map(len, self._to_send))
-
     def data_to_send(self, limit: int = sys.maxsize) -> bytes:
         """Bytes to write now, at most `limit` of them (enough for a frame); they are handed out once."""
         pieces = 0
@@ -167,6 +166,7 @@ class Session:
             pieces += 1
         data = b"".join(self._to_send[:pieces])
         del self._to_send[:pieces]
+        self.bytes_to_send -= len(data)
         return data
 
     def receive(self, data: bytes) -> list[Event]:
@@ -220,6 +220,7 @@ class Session:
             chunk = view[start : start + MAX_DATA]
             self._send(FrameType.DATA, 0, stream, len(chunk))
             self._to_send.append(chunk)
+        self.bytes_to_send += len(view)
         return len(view)
 
     def read(self, stream: int, limit: int = 65536) -> bytes:
@@ -362,6 +363,7 @@ class Session:
 
     def _send(self, kind: FrameType, flags: int, stream: int, length: int = 0) -> None:
         self._to_send.append(Header(kind, flags, stream, length).encode())
+        self.bytes_to_send += HEADER_BYTES
 
     def _grant(self, stream: int, state: _Stream) -> None:
         """Gives back what was read; the window was in use, so it also doubles, up to `MAX_WINDOW`."""

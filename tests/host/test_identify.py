@@ -83,3 +83,19 @@ def test_a_peer_that_never_finishes_identifying_itself(sim):
         raise AssertionError("garbage was taken for an identity")
 
     sim.run(main, "alice", "bob", "carol")
+
+
+def test_what_is_told_fits_however_long_relays_make_our_addresses(world):
+    long = [address.parse(f"/dns/{'a' * 60}.{'b' * 60}.{'c' * 60}{number}/tcp/1/p2p-circuit") for number in range(20)]
+
+    async def main(alice, bob):
+        await alice.dial(bob)
+        await asyncio.sleep(0.1)
+        alice._core.own.set_relayed(long)
+        alice._identify.push(alice.connections)
+        assert (await bob.identify(alice)).listen_addresses[1] == long[0]
+        await asyncio.sleep(0.1)
+        assert long[0] in bob._core.peerstore.addresses(alice.peer_id)
+
+    world.run(main, "alice", "bob")
+    assert not world.journal.of(HandlerFailed)

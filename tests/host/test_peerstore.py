@@ -45,7 +45,13 @@ def test_a_signed_record_drops_addresses_it_no_longer_lists():
     known.add(peer(1), [at(1)])
     known.identified(peer(1), Identity(listen_addresses=(at(2),)))
     assert known.addresses(peer(1)) == (at(1), at(2))
-    said = Identity(listen_addresses=(at(3),), record=PeerRecord(peer(1), 1, (at(3),)))
+    said = Identity(listen_addresses=(at(3),), record=PeerRecord(peer(1), 1, (at(3), at(4))))
     known.identified(peer(1), said)
-    assert known.addresses(peer(1)) == (at(3),)
-    assert known.identity(peer(1)) == said
+    assert known.addresses(peer(1)) == (at(3), at(4))
+
+
+def test_of_what_a_peer_said_no_more_is_kept_than_is_used():
+    known = Peerstore()
+    many = tuple(map(at, range(1000)))
+    known.identified(peer(1), Identity("agent", listen_addresses=many, record=PeerRecord(peer(1), 1, many)))
+    assert known.identity(peer(1)) == Identity("agent", listen_addresses=many[:MAX_ADDRESSES])

@@ -7,7 +7,7 @@ import pytest
 
 from natlab.errors import ClosedError, ProtocolError, RefusedError
 from natlab.events import HandlerFailed, Journal
-from natlab.host.protocols import Protocols
+from natlab.host.protocols import MAX_NAMES, MAX_SERVED, Protocols
 from natlab.host.record import Recorder
 from natlab.sim import SimLoop
 from natlab.upgrade.multistream import PROTOCOL_ID, encode
@@ -17,7 +17,7 @@ class Stream:
     """A stream on which the peer has said everything already."""
 
     def __init__(self, *said, connection_closed=None):
-        self.connection = SimpleNamespace(peer="peer", closed=connection_closed, drained=self.drained)
+        self.connection = SimpleNamespace(peer="peer", number=1, closed=connection_closed, drained=self.drained)
         self.said = b"".join(said)
         self.written = b""
         self.ending = None
@@ -126,3 +126,44 @@ def test_one_handler_for_each_protocol():
     protocols.remove("/a")
     protocols.remove("/never")
     assert protocols.names == ("/b",)
+
+
+def test_what_a_connection_is_served_at_a_time_is_bounded():
+    """Also where the peer has reset its streams, and their handlers still run."""
+    protocols, loop = Protocols(Recorder(None, "here")), SimLoop()
+
+    async def slow(stream, connection):
+        await asyncio.sleep(1)
+
+    async def main():
+        protocols.add("/slow", slow)
+        streams = [Stream(encode(PROTOCOL_ID), encode("/slow")) for _ in range(MAX_SERVED + 1)]
+        serving = [asyncio.ensure_future(protocols.serve(stream)) for stream in streams]
+        await asyncio.sleep(0.5)
+        assert [stream.ending for stream in streams] == [None] * MAX_SERVED + ["reset"]
+        await asyncio.gather(*serving)
+        await protocols.serve(another := Stream(encode(PROTOCOL_ID), encode("/slow")))
+        assert another.ending is None
+
+    loop.run(main())
+    loop.close()
+
+
+def test_a_handler_withdrawn_during_the_negotiation():
+    protocols, loop = Protocols(Recorder(None, "here")), SimLoop()
+
+    class Withdrawing(Stream):
+        async def write(self, data):
+            protocols.remove("/echo")
+
+    protocols.add("/echo", echo)
+    loop.run(protocols.serve(stream := Withdrawing(encode(PROTOCOL_ID), encode("/echo"))))
+    loop.close()
+    assert stream.ending == "reset"
+
+
+def test_protocol_ids_have_to_fit_into_identify():
+    protocols = Protocols(Recorder(None, "here"))
+    protocols.add("/a" * (MAX_NAMES // 2), echo)
+    with pytest.raises(ValueError, match="one too many"):
+        protocols.add("/b", echo)

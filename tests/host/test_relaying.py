@@ -117,6 +117,38 @@ def test_a_reservation_is_renewed(sim):
     assert len(sim.journal.of(Reserved)) >= 2
 
 
+def test_a_second_reservation_replaces_the_first(sim):
+    """Over another connection to the same relay: that one it lives with from then on, and it is renewed once."""
+
+    async def main(relay, alice):
+        await alice.reserve(relay)
+        (first,) = alice.connections_to(relay)
+        remote = address.to_endpoint(first.route.remote)
+        second = await alice._core.swarm._dial_from(None, remote, relay.peer_id, True, "dial")
+        await alice._relays.reserve(second)
+        await asyncio.sleep(300 - relaying.RENEW_BEFORE + 5)
+        assert len(sim.journal.of(Reserved)) == 3
+        await first.close()
+        assert any(address.is_relayed(own) for own in alice.addresses)
+        await second.close()
+        assert not any(address.is_relayed(own) for own in alice.addresses)
+
+    with_relay(sim, main, "alice", limits=RelayLimits(ttl=300))
+
+
+def test_nothing_waits_for_the_end_of_a_reservation_that_is_lost(sim):
+    """However late a relay says that would be."""
+
+    async def main(relay, alice):
+        await alice.reserve(relay)
+        assert any("renews" in task.get_name() for task in asyncio.all_tasks())
+        await relay.close()
+        await asyncio.sleep(1)
+        assert not any("renews" in task.get_name() for task in asyncio.all_tasks())
+
+    with_relay(sim, main, "alice", limits=RelayLimits(ttl=1 << 62))
+
+
 def test_a_reservation_that_is_not_renewed_is_lost(sim):
     async def main(relay, alice):
         await alice.reserve(relay)
