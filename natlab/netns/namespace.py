@@ -24,7 +24,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -141,7 +141,8 @@ def _remove_orphans() -> None:
     for path in sorted(NAMES.glob(f"{PREFIX}*-*")):
         process = path.name.removeprefix(PREFIX).partition("-")[0]
         if process.isdecimal() and not Path("/proc", process).exists():
-            _ip("netns", "del", path.name)
+            with suppress(LabError):  # another process may have done it just now
+                _ip("netns", "del", path.name)
 
 
 def _ip(*arguments: str) -> None:
