@@ -249,15 +249,17 @@ class Connection:
 
     async def _write_all(self) -> None:
         try:
-            while True:
-                await self._to_write.wait()
-                self._to_write.clear()
-                while data := self._session.data_to_send(WRITE_SIZE):
-                    async with asyncio.timeout(WRITE_TIMEOUT):
+            async with asyncio.timeout(None) as patience:
+                while True:
+                    await self._to_write.wait()
+                    self._to_write.clear()
+                    while data := self._session.data_to_send(WRITE_SIZE):
+                        patience.reschedule(self._loop.time() + WRITE_TIMEOUT)
                         await self._secure.write(data)
-                    self._unanswered = 0
-                if not self._to_write.is_set():
-                    self._written.set()
+                        self._unanswered = 0
+                    patience.reschedule(None)
+                    if not self._to_write.is_set():
+                        self._written.set()
         except TimeoutError:
             self.end(f"the peer takes no bytes for {WRITE_TIMEOUT:g} s")
         except NatlabError as error:
