@@ -46,18 +46,20 @@ def rows() -> Iterator[Row | Skipped]:
             yield Skipped(f"beside {name}", str(reason))
     try:
         with subjects.empty_network():
-            yield from beside_the_floor()
+            yield from beside_the_floors()
             for name, command in commands.items():
                 yield from beside(name, command)
     except NotHere as reason:
         yield Skipped("the node over loopback", str(reason))
 
 
-def beside_the_floor() -> Iterator[Row]:
-    """What the cryptography alone takes."""
-    with Subject(subjects.natlab()) as ours:
+def beside_the_floors() -> Iterator[Row]:
+    """What the cryptography alone takes, and for a ping what asyncio alone takes."""
+    with Subject(subjects.natlab()) as ours, Subject(subjects.echo()) as echo:
         dial(ours, "ready")
         yield _row("dial to ready", "ms", lambda: dial(ours, "ready"), "crypto floor", _floor_dial, Aim(3.5))
+        yield _row("ping", "us", lambda: ping(ours), "crypto floor", _floor_ping)
+        yield _row("ping", "us", lambda: ping(ours), "asyncio echo", lambda: ping(echo))
         yield _row("one stream", "MB/s", lambda: stream(ours, STREAM), "crypto floor", _floor_stream)
 
 
@@ -131,6 +133,10 @@ def _growth(subject: Subject) -> float:
 
 def _floor_dial() -> float:
     return 1e3 * floor.handshake_seconds()
+
+
+def _floor_ping() -> float:
+    return 1e6 * floor.ping_seconds()
 
 
 def _floor_stream() -> float:

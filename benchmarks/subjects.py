@@ -115,6 +115,10 @@ def natlab() -> list[str]:
     return [sys.executable, str(PEERS / "natlab_peer.py")]
 
 
+def echo() -> list[str]:
+    return [sys.executable, str(PEERS / "echo.py")]
+
+
 def go(security: str) -> list[str]:
     locks, source = [INTEROP / "go/go.mod", INTEROP / "go/go.sum"], PEERS / "go/main.go"
 
