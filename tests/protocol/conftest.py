@@ -7,7 +7,9 @@ import pytest
 from hypothesis import strategies as st
 
 from natlab.errors import ClosedError
-from natlab.sim.loop import SimLoop
+from natlab.events import Journal, PacketSeen, Verdict
+from natlab.protocol.stun_server import Site, StunServer
+from natlab.sim import Internet, SimLoop
 from natlab.wire import address, varint
 from natlab.wire.keys import PrivateKey
 from natlab.wire.peer_id import PeerId
@@ -153,3 +155,35 @@ def play():
                 await stream.write(step)
 
     return play_script
+
+
+class StunWorld:
+    """A simulated internet with a client and, once started, a STUN server on two computers."""
+
+    def __init__(self):
+        self.loop = SimLoop()
+        self.internet = Internet(self.loop, Journal(), random.Random)
+        self.first, self.second = self.internet.host("stun"), self.internet.host("stun 2")
+        self.run = self.loop.run
+
+    def client(self, nat=None, **link):
+        behind = nat and self.internet.nat("nat", nat)
+        return self.internet.host("client", behind=behind, **link)
+
+    def serve(self, *, sites=2):
+        made = [Site(host, host.ip) for host in (self.first, self.second)[:sites]]
+        server = StunServer(*made)
+        self.run(server.start())
+        return server
+
+    def sent(self, place):
+        """Seconds at which packets left a host."""
+        seen = self.internet.journal.of(PacketSeen)
+        return [event.time for event in seen if event.place == place and event.verdict == Verdict.SENT]
+
+
+@pytest.fixture
+def stun_world():
+    world = StunWorld()
+    yield world
+    world.loop.close()
