@@ -19,6 +19,7 @@ import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from multiaddr import Multiaddr
 
@@ -83,7 +84,7 @@ class Swarm:
         self._upgrading = 0
         self._is_closed = False
         self._punching: dict[PeerId, dict[asyncio.Future[Connection], str]] = {}  # who waits, and for what
-        self._locks: dict[PeerId, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[PeerId, asyncio.Lock] = WeakValueDictionary()  # gone with the last dial
         self._tasks = Tasks()
         self._ending = Tasks()
 
@@ -165,13 +166,9 @@ class Swarm:
             UnreachableError: no address works; if there is only one, what went wrong with it is raised as it is.
         """
         lock = self._locks.setdefault(peer, asyncio.Lock())
-        try:
-            async with lock:
-                usable = self.to(peer) if all(map(address.is_relayed, addresses)) else [self.direct_to(peer)]
-                return next(iter(usable), None) or await self._dial_all(peer, addresses)
-        finally:
-            if not lock.locked():
-                self._locks.pop(peer, None)
+        async with lock:
+            usable = self.to(peer) if all(map(address.is_relayed, addresses)) else [self.direct_to(peer)]
+            return next(iter(usable), None) or await self._dial_all(peer, addresses)
 
     async def _dial_all(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> Connection:
         foreign = [to for to in dict.fromkeys(addresses) if not self._is_own(to)]

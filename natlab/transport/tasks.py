@@ -58,7 +58,8 @@ class Tasks:
 
 async def settle(tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Waits until all have ended, however they end."""
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if tasks:
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def first_success(
@@ -84,6 +85,9 @@ async def first_success(
             if not isinstance(done.exception(), failed):
                 return done.result()
         return [error for task in tasks if isinstance(error := task.exception(), Exception)]
+    except GeneratorExit:  # dropped with its whole loop, an abandoned lab for example: nothing can be awaited any more
+        tasks.clear()
+        raise
     finally:
         for task in tasks:
             task.cancel()

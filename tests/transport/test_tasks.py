@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import pytest
 
@@ -113,3 +114,12 @@ def test_joining_waits_for_those_started_meanwhile():
 
     run(main)
     assert log == ["child done"]
+
+
+def test_attempts_dropped_with_their_whole_loop_say_nothing():
+    """A lab that nobody closed, collected while a dial is under way: Python would complain of whatever still awaits."""
+    loop = SimLoop()
+    loop.create_task(first_success([asyncio.sleep(9), asyncio.sleep(8)], ValueError))
+    loop.advance(1)
+    del loop
+    gc.collect()
