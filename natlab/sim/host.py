@@ -80,7 +80,7 @@ class Host:
         local = local or Endpoint(WILDCARD, 0)
         self._check_local(local)
         source = self._source_ip(remote.ip)
-        if local.ip == LOOPBACK != source:
+        if local.ip == LOOPBACK != source and remote.ip != self.ip:
             raise SocketError(errno.EINVAL, f"{remote} cannot be reached from {local}")
         if local.ip == WILDCARD:
             local = Endpoint(source, local.port)

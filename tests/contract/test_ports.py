@@ -289,3 +289,33 @@ def test_a_4_tuple_in_time_wait_at_the_listener_can_be_dialled_again_at_once(pla
         return max(waited)
 
     assert place.run(main()) < 0.5  # the first repetition of a SYN comes after a second
+
+
+def test_the_own_address_is_reached_from_loopback_and_the_other_way_round(two_hosts):
+    async def main():
+        listener = await two_hosts.here.listen_tcp(Endpoint("0.0.0.0", 0))
+        port, ips = listener.local.port, (two_hosts.home().ip, "127.0.0.1")
+        for source, target in product(ips, ips):
+            dialled = await two_hosts.here.dial_tcp(Endpoint(target, port), local=Endpoint(source, 0))
+            accepted = await listener.accept()
+            assert (accepted.remote, accepted.local) == (dialled.local, Endpoint(target, port))
+            assert dialled.local.ip == source
+            reset_all(dialled, accepted)
+        listener.close()
+
+    two_hosts.run(main())
+
+
+def test_a_dial_to_its_own_port_meets_itself(place):
+    """A simultaneous open with one end."""
+
+    async def main():
+        port = await place.here.listen_tcp(place.home())
+        port.close()
+        dialled = await place.here.dial_tcp(port.local, local=port.local)
+        assert dialled.local == dialled.remote == port.local
+        await dialled.write(b"echo")
+        assert await dialled.read() == b"echo"
+        dialled.reset()
+
+    place.run(main())
