@@ -62,7 +62,6 @@ class Driven:
             identified.append(time.perf_counter() - began)
             ready.append(self.stopwatch.ready - began)
             await connection.close()
-            await asyncio.sleep(0.01)  # for the listener to notice
         return {"ready": ready, "identified": identified}
 
     async def crowd(self, to: str, number: str) -> dict[str, Any]:

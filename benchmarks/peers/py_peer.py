@@ -41,7 +41,6 @@ class Driven:
             await self.node.connect(peer)
             ready.append(time.perf_counter() - began)
             await self.node.disconnect(peer.peer_id)
-            await trio.sleep(0.01)
         return {"ready": ready}
 
     async def crowd(self, to: str, number: str) -> dict[str, Any]:

@@ -83,7 +83,6 @@ func (d *driven) dial(info *peer.AddrInfo, number int) answer {
 		connection, ready, identified := connect(d.Host, info)
 		allReady, allIdentified = append(allReady, ready), append(allIdentified, identified)
 		connection.Close()
-		time.Sleep(10 * time.Millisecond)
 	}
 	return answer{"ready": allReady, "identified": allIdentified}
 }

@@ -30,7 +30,6 @@ const createNode = (listen = []) => createLibp2p({
 
 const seconds = since => Number(process.hrtime.bigint() - since) / 1e9
 const now = () => process.hrtime.bigint()
-const sleep = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds))
 
 // Takes as many bytes as the first eight say, and answers with one.
 async function sink (stream) {
@@ -65,7 +64,6 @@ const commands = {
       await known
       answer.identified.push(seconds(began))
       await connection.close()
-      await sleep(10)
     }
     return answer
   },
