@@ -66,7 +66,8 @@ def parse(arguments):
     verbs.add_parser("demo", help="print a hole punch and its tables, without a browser")
     bench_parser = verbs.add_parser("bench", help="measure natlab's speed beside others, as one table")
     bench_parser.add_argument("groups", nargs="*", help="some of it only: see benchmarks/README.md")
-    lab_parser.add_argument("--no-browser", action="store_true", help="only print the address to open")
+    for each in (parser, lab_parser):
+        each.add_argument("--no-browser", action="store_true", default=argparse.SUPPRESS, help="only print the address")
     test_parser.add_argument("--all", action="store_true", help="add the long forms of the tests")
     parser.set_defaults(verb="lab", no_browser=False)
     return parser.parse_args(arguments)

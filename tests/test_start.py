@@ -57,6 +57,12 @@ def failing(on: str, calls: list[list[str]]) -> Callable[..., int]:
     return call
 
 
+@pytest.mark.parametrize("words", [["--no-browser"], ["lab", "--no-browser"], ["--no-browser", "lab"]])
+def test_a_browser_is_not_opened_if_unwanted(start: ModuleType, words: list[str]) -> None:
+    assert (start.parse(words).verb, start.parse(words).no_browser) == ("lab", True)
+    assert start.parse(["lab"]).no_browser is start.parse([]).no_browser is False
+
+
 def test_the_version_it_asks_for_is_the_projects() -> None:
     asked = re.search(r"sys\.version_info < \((\d+), (\d+)\)", SOURCE)
     assert asked
