@@ -2,8 +2,9 @@
 
     from natlab import Lab      a simulated internet with libp2p nodes, NAT boxes, tables and ladders
     from natlab import Node     one libp2p node on this computer's own sockets
+    from natlab import LinkConfig, Jitter, Trace, GilbertElliott      what a link of a lab may be like
 
-Both are imported when first used: `import natlab` itself loads neither pandas nor the node.
+All are imported when first used: `import natlab` itself loads neither pandas nor the node.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from natlab.host import Node
     from natlab.lab import Lab
+    from natlab.sim import GilbertElliott, Jitter, LinkConfig, Trace
 
-__all__ = ["Lab", "Node"]
+__all__ = ["GilbertElliott", "Jitter", "Lab", "LinkConfig", "Node", "Trace"]
 
-_HOMES = {"Lab": "natlab.lab", "Node": "natlab.host"}
+_HOMES = {
+    "Lab": "natlab.lab",
+    "Node": "natlab.host",
+    **dict.fromkeys(("GilbertElliott", "Jitter", "LinkConfig", "Trace"), "natlab.sim"),
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
     build    lab.nat(...)  lab.node(...)  lab.host(...)  lab.crowd(...)
     run      lab.run(coroutine)  await lab.arun(coroutine)  lab.advance(seconds)  lab.step()
+    break    lab.partition(name)  lab.heal(name)  lab.at(seconds, lab.partition, name)
     look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability
              lab.ladder(...)  lab.replay(...)  lab.draw(...)  lab.pcap(path)
 
@@ -14,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 import networkx as nx
 import pandas as pd
@@ -47,6 +48,7 @@ from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.reservations import RelayLimits
 from natlab.sim import Internet, NatRouter, SimLoop
 from natlab.sim.host import EPOCH
+from natlab.sim.links import Delay, LinkConfigs
 from natlab.wire import pcap
 from natlab.wire.keys import PrivateKey
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from ipywidgets import VBox
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 PORT = 4001  # libp2p's usual TCP port, at which every node of a lab listens
 OUTCOMES: tuple[type[Event], ...] = (
@@ -107,6 +110,7 @@ class Lab:
         name: str | None = None,
         address: str | None = None,
         behind: NatRouter | None = None,
+        link: LinkConfigs | None = None,
         **axes: str | float,
     ) -> NatRouter:
         """Adds a NAT box with a LAN of its own.
@@ -116,6 +120,7 @@ class Lab:
             name: what tables call it; the preset's name unless that is taken ("home", "home 2", ...).
             address: its external IPv4 address; the next free public one by default.
             behind: another NAT box, for NAT behind NAT.
+            link: its uplink, as in `node`.
             axes: what differs from the preset: `mapping="address-and-port-dependent"`, `port_allocation="random"`, ...
 
         Raises:
@@ -124,7 +129,7 @@ class Lab:
         config = configure(preset, **axes)
         self._check_behind(behind)
         name = name or self._free_name(preset)
-        router = self._internet.nat(name, config, address, behind=behind)
+        router = self._internet.nat(name, config, address, behind=behind, link=link)
         self._places.append(Place(name, Kind.NAT, router.external_ip, behind.name if behind else ""))
         return router
 
@@ -134,8 +139,9 @@ class Lab:
         behind: NatRouter | None = None,
         *,
         address: str | None = None,
-        delay: float | tuple[float, float] | None = None,
+        delay: Delay | None = None,
         loss: float = 0.0,
+        link: LinkConfigs | None = None,
         relay_service: RelayLimits | bool | None = None,
         hole_punching: RoleProfile | None = GO_V048,
         keepalive: float | None = 30.0,
@@ -148,16 +154,17 @@ class Lab:
             address: its IPv4 address; the next free one by default.
             delay: of its link in seconds one way, 0.01 in public; a pair if the two directions differ.
             loss: probability that its link loses a packet, each way.
+            link: all about its link, instead of those two: a `LinkConfig`; a pair if the two directions differ.
             relay_service: whether it relays for others, or its limits; None: public nodes do, others do not.
             hole_punching: DCUtR role profile, None for a node that never punches.
             keepalive: seconds between pings on an idle connection; None for never, so that mappings may die.
             reuse_port: dial from the listening port.
 
         Raises:
-            LabError: the name or address is taken.
+            LabError: the name or address is taken, or `link` comes with `delay` or `loss`.
         """
         self._check_behind(behind)
-        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss)
+        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss, link=link)
         self._places.append(Place(name, Kind.NODE, host.ip, behind.name if behind else ""))
         node = Node(
             host,
@@ -181,12 +188,13 @@ class Lab:
         behind: NatRouter | None = None,
         *,
         address: str | None = None,
-        delay: float | tuple[float, float] | None = None,
+        delay: Delay | None = None,
         loss: float = 0.0,
+        link: LinkConfigs | None = None,
     ) -> BareHost:
         """Adds a bare computer: sockets, no libp2p. Arguments and errors are those of `node`."""
         self._check_behind(behind)
-        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss)
+        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss, link=link)
         self._places.append(Place(name, Kind.HOST, host.ip, behind.name if behind else ""))
         self.hosts[name] = BareHost(name, host.ip, host)
         return self.hosts[name]
@@ -208,6 +216,36 @@ class Lab:
     def _check_behind(self, behind: NatRouter | None) -> None:
         if behind is not None and behind not in self._internet.nats.values():
             raise LabError(f"behind= takes a NAT box of this lab, made by lab.nat(...), not {behind!r}")
+
+    # ---- break
+
+    def partition(self, *names: str) -> None:
+        """Cuts the link of each host or NAT: it, with all that is behind it, no longer reaches the rest.
+
+        Raises:
+            LabError: no such place.
+        """
+        for name in self._known(names):
+            self._internet.partition(name)
+
+    def heal(self, *names: str) -> None:
+        """Undoes `partition`; connections that were patient enough go on. Errors are those of `partition`."""
+        for name in self._known(names):
+            self._internet.heal(name)
+
+    def at(self, seconds: float, verb: Callable[[Unpack[Ts]], None], *arguments: *Ts) -> None:
+        """Does something at a later time: `lab.at(5.0, lab.partition, "relay")`.
+
+        Args:
+            seconds: since the lab began.
+            verb: an ordinary function; what it raises, the run under way raises.
+
+        Raises:
+            ValueError: the time has passed.
+        """
+        if seconds < self.now:
+            raise ValueError(f"it is {self.now:.3f} s already: choose a later time than {seconds} s")
+        self._loop.call_at(seconds, verb, *arguments)
 
     # ---- run
 
@@ -352,7 +390,10 @@ class Lab:
         """
         self._known([place] if place else [])
         seen = self.journal.of(PacketSeen)
-        chosen = [s for s in seen if (s.place == place if place else s.verdict == Verdict.SENT)]
+        on_a_link = (Verdict.LOST, Verdict.DUPLICATED)
+        chosen = [
+            s for s in seen if (s.place == place and s.verdict not in on_a_link if place else s.verdict == Verdict.SENT)
+        ]
         with Path(path).open("wb") as file:
             return pcap.write(file, [(s.time, s.packet) for s in chosen], epoch=int(EPOCH))
 

@@ -35,7 +35,7 @@ from natlab.events import Journal, LinkCut, LinkHealed
 from natlab.nat import NatBox, NatConfig
 from natlab.sim.capture import Tap
 from natlab.sim.host import Host
-from natlab.sim.links import Delay, Link, LinkConfig, both_ways, chain
+from natlab.sim.links import Delay, Link, LinkConfig, LinkConfigs, both_ways, chain
 from natlab.sim.loop import SimLoop
 from natlab.sim.router import NatRouter, Router
 
@@ -77,7 +77,7 @@ class Internet:
         behind: NatRouter | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
-        link: LinkConfig | tuple[LinkConfig, LinkConfig] | None = None,
+        link: LinkConfigs | None = None,
     ) -> Host:
         """Adds a computer, on the public internet or on the LAN of a NAT router.
 
@@ -108,7 +108,7 @@ class Internet:
         behind: NatRouter | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
-        link: LinkConfig | tuple[LinkConfig, LinkConfig] | None = None,
+        link: LinkConfigs | None = None,
     ) -> NatRouter:
         """Adds a NAT router with a LAN of its own; `behind` another one for NAT behind NAT.
 

@@ -11,9 +11,11 @@ import sys
 
 import pytest
 
+from natlab import GilbertElliott, Jitter, LinkConfig, Trace
 from natlab.errors import DeadlockError, LabError, UnreachableError
 from natlab.events import PacketSeen, PunchEnded
 from natlab.lab import OUTCOMES, Lab
+from natlab.lab.bare import BareHost
 from natlab.lab.scenes import two_behind_nats
 from natlab.protocol.ping import PING_ID
 
@@ -205,6 +207,89 @@ def test_a_capture_file_holds_each_packet_once_or_what_one_place_saw(punched, tm
     assert punched.pcap(tmp_path / "all.pcap") == (punched.packets.verdict == "sent").sum()
     assert punched.pcap(tmp_path / "home.pcap", "home") == (punched.packets.place == "home").sum()
     assert (tmp_path / "home.pcap").read_bytes()[:4] == bytes.fromhex("4d3cb2a1")
+
+
+def test_a_capture_of_one_place_holds_nothing_that_happened_on_its_link(tmp_path):
+    lab = Lab()
+    alice, bob = lab.host("alice", link=LinkConfig(duplication=1.0)), lab.host("bob", loss=1.0)
+    lab.run(_datagrams(lab, alice, bob, [0.0, 0.1]))
+    assert list(lab.packets.query("place == 'alice'").verdict) == ["sent", "duplicated"] * 2
+    assert lab.pcap(tmp_path / "alice.pcap", "alice") == 2
+    assert lab.pcap(tmp_path / "bob.pcap", "bob") == 0
+
+
+async def _datagrams(lab: Lab, sender: BareHost, receiver: BareHost, at: list[float]) -> None:
+    """One datagram at each time."""
+    to, socket = await receiver.udp(9), await sender.udp(9)
+    for time in at:
+        await asyncio.sleep(time - lab.now)
+        await socket.send(b"x", to)
+    await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        LinkConfig(delay=Jitter(0.01, 0.1), loss=GilbertElliott(0.05, 0.5)),
+        LinkConfig(delay=Trace([0.01, 0.1]), reordering=0.1, duplication=0.1),
+        (LinkConfig(rate=20_000, queue=10_000), LinkConfig(rate=100_000)),
+    ],
+    ids=["bursts", "disorder", "asymmetric rate"],
+)
+def test_nodes_talk_over_any_link(link):
+    lab = Lab(1)
+    relay, alice = lab.node("relay"), lab.node("alice", lab.nat("home", link=link), link=link)
+    connection = lab.run(alice.dial(relay))
+    assert lab.run(alice.ping(connection.peer)) > 0.019
+
+
+def test_what_is_partitioned_is_lost_until_it_heals():
+    lab = Lab()
+    home, bob = lab.nat("home"), lab.host("bob")
+    alice = lab.host("alice", home)
+    lab.at(1.0, lab.partition, "home", "bob")
+    lab.at(2.0, lab.heal, "home")
+    lab.at(3.0, lab.heal, "bob")
+    lab.run(_datagrams(lab, alice, bob, [0.5, 1.5, 2.5, 3.5]))
+    assert list(lab.packets.query("verdict == 'delivered'").time.round(2)) == [0.52, 3.52]
+    assert list(lab.packets.query("verdict == 'lost'").reason) == [f"the link of {x} is cut" for x in ("home", "bob")]
+    lines = lab.ladder().text.splitlines()
+    assert [" ".join(line.split()) for line in lines if "link" in line and "lost" not in line] == [
+        "1.000 │ ● │ link cut",
+        "1.000 │ │ ● link cut",
+        "2.000 │ ● │ link healed",
+        "3.000 │ │ ● link healed",
+    ]
+
+
+def test_a_relay_that_is_cut_off_is_noticed_and_can_be_dialled_again():
+    lab = Lab(1)
+    relay, alice = lab.node("relay"), lab.node("alice", keepalive=5.0)
+    lab.run(alice.dial(relay))
+    lab.partition("relay")
+    lab.advance(60)
+    assert not alice.connections
+    lab.heal("relay")
+    lab.run(alice.dial(relay))
+    assert len(alice.connections) == 1
+
+
+@pytest.mark.parametrize("verb", [Lab.partition, Lab.heal])
+def test_only_places_of_the_lab_can_be_cut_off(verb):
+    lab = Lab()
+    lab.host("alice")
+    with pytest.raises(LabError, match=r"no 'alic' in this lab \(there are: alice\)"):
+        verb(lab, "alice", "alic")
+
+
+def test_what_is_to_happen_at_a_time_must_lie_ahead_and_its_error_surfaces():
+    lab = Lab()
+    lab.advance(1.0)
+    with pytest.raises(ValueError, match=r"it is 1\.000 s already"):
+        lab.at(0.5, lab.partition, "relay")
+    lab.at(2.0, lab.partition, "relay")
+    with pytest.raises(LabError, match="no 'relay'"):
+        lab.advance(2.0)
 
 
 def test_a_closed_lab_keeps_its_journal(tmp_path):

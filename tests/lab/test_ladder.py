@@ -7,10 +7,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from natlab.endpoint import Endpoint
 from natlab.errors import LabError
-from natlab.events import Journal
+from natlab.events import Journal, PacketSeen, Verdict
 from natlab.lab.ladder import ladder
 from natlab.lab.svg import text_width
+from natlab.lab.topology import Kind, Place, Topology
+from natlab.packet import IPProtocol, Packet
 
 SVG = "{http://www.w3.org/2000/svg}"
 CAST = ["alice", "relay", "bob"]
@@ -115,3 +118,47 @@ def test_wrong_use_says_what_there_is(topology, names):
 
 def test_equal_journals_give_equal_bytes(journal, topology, names, figure):
     assert ladder(list(journal.events), topology, names, CAST).svg == figure.svg
+
+
+def over_a_link(*hops: PacketSeen) -> list[str]:
+    """The lines of a ladder of alice and bob, behind the time."""
+    topology = Topology([Place("alice", Kind.HOST, "11.0.0.1"), Place("bob", Kind.HOST, "12.0.0.1")])
+    return [line[10:].strip() for line in ladder(hops, topology, {}, ["alice", "bob"]).text.splitlines()[1:]]
+
+
+UDP = Packet(IPProtocol.UDP, Endpoint("11.0.0.1", 9), Endpoint("12.0.0.1", 9), b"x", flight=1)
+SENT = PacketSeen(0.0, "alice", UDP, Verdict.SENT)
+
+
+def test_a_packet_lost_on_the_link_of_its_sender_goes_nowhere():
+    (line,) = over_a_link(SENT, PacketSeen(0.2, "alice", UDP, Verdict.LOST, "by chance"))
+    assert line == "×              │         UDP :9 to 12.0.0.1:9; at alice lost: by chance"
+
+
+def test_a_packet_lost_on_the_link_of_its_receiver_ends_before_it():
+    (line,) = over_a_link(SENT, PacketSeen(0.2, "bob", UDP, Verdict.LOST, "by chance"))
+    assert line == "├─UDP─────────>×         :9 to 12.0.0.1:9; at bob lost: by chance"
+
+
+@pytest.mark.parametrize("where", ["alice", "bob"])
+def test_a_copy_is_an_arrow_of_its_own_from_where_the_original_began(where):
+    copy = UDP._replace(flight=2)
+    lines = over_a_link(
+        SENT,
+        PacketSeen(0.01, where, copy, Verdict.DUPLICATED, "copy of flight 1", before=UDP),
+        PacketSeen(0.02, "bob", UDP, Verdict.DELIVERED),
+        PacketSeen(0.02, "bob", copy, Verdict.DELIVERED),
+    )
+    assert lines[0].startswith("├─UDP─────────>│")
+    assert lines[1].startswith("├─copy of UDP─>│")
+
+
+def test_two_copies_of_one_datagram_are_two_arrows():
+    copies = [UDP._replace(flight=flight) for flight in (2, 3)]
+    made = [PacketSeen(0.0, "alice", copy, Verdict.DUPLICATED, "copy", before=UDP) for copy in copies]
+    arrived = [PacketSeen(0.02, "bob", packet, Verdict.DELIVERED) for packet in (UDP, *copies)]
+    assert [("copy" in line, "again" in line) for line in over_a_link(SENT, *made, *arrived)] == [
+        (False, False),
+        (True, False),
+        (True, False),
+    ]

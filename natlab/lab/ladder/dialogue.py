@@ -17,6 +17,8 @@ from natlab.events import (
     DialFailed,
     Event,
     HandlerFailed,
+    LinkCut,
+    LinkHealed,
     MessageSeen,
     PunchDialled,
     PunchEnded,
@@ -118,6 +120,10 @@ def _note(event: Event, names: Names) -> list[tuple[str, str]]:
             return [("note", f"dial to {who(event.peer, names)} failed: {_first_line(event.cause, names)}")]
         case HandlerFailed():
             return [("note", f"{_short(event.protocol)} ended: {_first_line(event.cause, names)}")]
+        case LinkCut():
+            return [("note", "link cut")]
+        case LinkHealed():
+            return [("note", "link healed")]
         case AddressObserved():
             return [("observation", f"{who(event.observer, names)} sees it at {event.address}")]
         case _:

@@ -2,7 +2,8 @@
 
 `PacketSeen` events of one flight number are one packet: its sender, the NAT boxes that rewrote it, and where it ended.
 A segment sent again with the same end (a SYN that keeps being dropped, say) is told on the first arrow; one that fares
-differently gets an arrow of its own, because that difference is often the point.
+differently gets an arrow of its own, because that difference is often the point. So does a copy that a link made: it
+shares its original's way up to there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def packet_steps(events: Iterable[Event]) -> list[Step]:
     folded: dict[tuple[object, ...], Step] = {}
     for hops in _flights(events):
         step = _step(hops)
-        key = (_identity(hops[0].packet), step.places, step.end)
+        key = (_identity(hops), step.label, step.places, step.end)
         if key in folded:
             step = replace(folded[key], again=(*folded[key].again, step.time))
         folded[key] = step
@@ -32,21 +33,40 @@ def _flights(events: Iterable[Event]) -> Iterator[list[PacketSeen]]:
     flights: dict[int, list[PacketSeen]] = {}
     for event in events:
         if isinstance(event, PacketSeen):
-            flights.setdefault(event.packet.flight, []).append(event)
+            flights.setdefault(event.packet.flight, _before(event, flights)).append(event)
     yield from flights.values()
+
+
+def _before(event: PacketSeen, flights: dict[int, list[PacketSeen]]) -> list[PacketSeen]:
+    """Where a packet was before it is first heard of: a copy was where its original was."""
+    original = event.before
+    if event.verdict is not Verdict.DUPLICATED or original is None:
+        return []
+    return list(flights.get(original.flight, []))
 
 
 def _step(hops: list[PacketSeen]) -> Step:
     packet, last = hops[0].packet, hops[-1]
     stopped = last.verdict in (Verdict.DROPPED, Verdict.LOST)
+    is_copy = any(hop.verdict is Verdict.DUPLICATED for hop in hops)
     return Step(
         kind=StepKind.PACKET,
         topic=topic_of(packet),
-        label=_label(packet),
+        label=f"copy of {_label(packet)}" if is_copy else _label(packet),
         detail=_detail(packet),
-        stops=tuple(Stop(hop.time, hop.place, _rewriting(hop)) for hop in hops),
+        stops=tuple(_stops(hops)),
         end=": ".join(filter(None, (last.verdict.value, last.reason))) if stopped else "",
     )
+
+
+def _stops(hops: list[PacketSeen]) -> Iterator[Stop]:
+    """Where the packet was. What happens on a link is no stop of its own, unless the packet never got to the place."""
+    before = ""
+    for hop in hops:
+        on_the_link = hop.verdict is Verdict.DUPLICATED or (hop.verdict is Verdict.LOST and hop.place == before)
+        if not on_the_link:
+            yield Stop(hop.time, hop.place, _rewriting(hop))
+            before = hop.place
 
 
 def topic_of(packet: Packet) -> str:
@@ -81,8 +101,9 @@ def _rewriting(hop: PacketSeen) -> str:
     return f"{source} {target}".strip()
 
 
-def _identity(packet: Packet) -> tuple[object, ...]:
+def _identity(hops: list[PacketSeen]) -> tuple[object, ...]:
     """What a retransmission shares with the first transmission. Datagrams have no such thing."""
+    packet = hops[0].packet
     if packet.protocol == IPProtocol.UDP:
-        return (packet.flight,)
+        return (hops[-1].packet.flight,)
     return (packet.source, packet.destination, packet.flags, packet.seq, packet.ack, len(packet.payload))

@@ -26,8 +26,8 @@ class PacketRow(NamedTuple):
         source, destination: string, IP:PORT as the packet left this place.
         flags: string, TCP control bits (RFC 9293 section 3.1), "" for UDP.
         size: int64, bytes with IP and transport headers.
-        verdict: string, sent, forwarded, translated, delivered, dropped or lost.
-        reason: string, the rule that dropped it, "" otherwise.
+        verdict: string, sent, forwarded, translated, delivered, dropped, lost or duplicated.
+        reason: string, what dropped, lost or copied it; "" otherwise.
     """
 
     time: float

@@ -20,7 +20,7 @@ packets, several links to one place, partitions other than by cutting links: hos
 reach each other.
 """
 
-from natlab.sim.links.config import Delay, LinkConfig, both_ways
+from natlab.sim.links.config import Delay, LinkConfig, LinkConfigs, both_ways
 from natlab.sim.links.delay import Jitter, Trace
 from natlab.sim.links.deliver import Deliver
 from natlab.sim.links.link import Link, chain
@@ -33,6 +33,7 @@ __all__ = [
     "Jitter",
     "Link",
     "LinkConfig",
+    "LinkConfigs",
     "Trace",
     "both_ways",
     "chain",

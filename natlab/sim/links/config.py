@@ -58,9 +58,10 @@ class LinkConfig:
             raise ValueError(f"a rate is above 0 bytes/s and a queue at least 0 bytes, not {self.rate}, {self.queue}")
 
 
-def both_ways(
-    link: LinkConfig | tuple[LinkConfig, LinkConfig] | None, delay: Delay | None, loss: float
-) -> tuple[LinkConfig, LinkConfig]:
+LinkConfigs = LinkConfig | tuple[LinkConfig, LinkConfig]  # for both directions; or (from the place, to the place)
+
+
+def both_ways(link: LinkConfigs | None, delay: Delay | None, loss: float) -> tuple[LinkConfig, LinkConfig]:
     """The two directions, from the place and to it, however they were asked for.
 
     Raises:

@@ -71,7 +71,7 @@ def lossy(rng: Random, probability: float, tap: Tap, then: Deliver) -> Deliver:
         if rng.random() >= probability:
             then(packet)
         elif tap.on:
-            tap.seen(packet, Verdict.LOST, f"lost on a link with loss {probability:g}")
+            tap.seen(packet, Verdict.LOST, f"by chance, on a link with loss {probability:g}")
 
     return carry
 
@@ -88,6 +88,6 @@ def bursty(rng: Random, chain: GilbertElliott, tap: Tap, then: Deliver) -> Deliv
         if not lost:
             then(packet)
         elif tap.on:
-            tap.seen(packet, Verdict.LOST, f"lost on a link in its {state} state (Gilbert-Elliott)")
+            tap.seen(packet, Verdict.LOST, f"by chance, on a link in its {state} state (Gilbert-Elliott)")
 
     return carry

@@ -60,7 +60,7 @@ def test_each_state_loses_its_own_share(line):
     assert sum(fates(link)) / MANY == pytest.approx(chain.mean_loss, rel=0.1)
     assert chain.mean_loss == pytest.approx((0.05 * 0.1 + 0.02 * 0.5) / 0.07)
     reasons = {event.reason for event in link.lost}
-    assert reasons == {f"lost on a link in its {state} state (Gilbert-Elliott)" for state in ("good", "bad")}
+    assert reasons == {f"by chance, on a link in its {state} state (Gilbert-Elliott)" for state in ("good", "bad")}
 
 
 def test_bursts_and_chance_of_one_mean_differ_in_their_runs(line):
@@ -78,7 +78,7 @@ def test_every_packet_arrives_in_order_or_is_written_down_as_lost(line, loss):
     link = line(loss=loss).send_all([(100, 0.001)] * 40).settle()
     assert link.order == sorted(link.order)
     assert sorted(link.order + [event.packet.seq for event in link.lost]) == list(range(40))
-    assert all(event.place == "alice" and event.reason.startswith("lost on a link") for event in link.lost)
+    assert all(event.place == "alice" and event.reason.startswith("by chance, on a link") for event in link.lost)
 
 
 def test_a_tap_nobody_asked_for_is_off_and_nothing_is_written(line):
