@@ -224,3 +224,31 @@ def test_a_punch_knocks_at_a_bounded_number_of_doors(sim):
         assert len(error.value.attempts) == swarm.DIALS_PER_PUNCH
 
     sim.run(main, "alice", "bob")
+
+
+def test_dials_to_one_peer_take_turns(sim, monkeypatch):
+    """Also when a third comes in the very moment in which the first ends and the second has not yet begun."""
+    under_way = []
+
+    async def failing(peer, addresses):
+        assert not under_way
+        under_way.append(peer)
+        await asyncio.sleep(1)
+        under_way.pop()
+        raise UnreachableError("nobody")
+
+    async def main(alice, bob):
+        monkeypatch.setattr(alice._core.swarm, "_dial_all", failing)
+
+        async def dial():
+            with pytest.raises(UnreachableError):
+                await alice.dial(bob)
+
+        async def two():
+            await dial()
+            await dial()
+
+        await asyncio.gather(two(), dial())
+        assert not alice._core.swarm._locks
+
+    sim.run(main, "alice", "bob")
