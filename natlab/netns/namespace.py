@@ -112,8 +112,8 @@ class Namespace:
         with self.entered():
             return socket.socket(family, kind)
 
-    def plug_in(self, address: str) -> int:
-        """Gives the namespace an address and a default route, both on a TUN device.
+    def plug_in(self, *addresses: str) -> int:
+        """Gives the namespace addresses and a default route, all on one TUN device. It sends from the first.
 
         Returns:
             The file descriptor of its other end: whole IP packets, one for each read and write, without blocking.
@@ -122,7 +122,8 @@ class Namespace:
             tun = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH22x", DEVICE.encode(), _IFF_TUN | _IFF_NO_PI))
-            _ip("-n", self.name, "addr", "add", f"{address}/32", "dev", DEVICE)
+            for address in addresses:
+                _ip("-n", self.name, "addr", "add", f"{address}/32", "dev", DEVICE)
             _ip("-n", self.name, "link", "set", DEVICE, "up")
             _ip("-n", self.name, "route", "add", "default", "dev", DEVICE)
         except BaseException:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -64,19 +65,30 @@ class Wire:
         self._loop: asyncio.AbstractEventLoop
 
     def attach(
-        self, namespace: Namespace, address: str, *, box: NatBox | None = None, there: float, back: float
+        self,
+        namespace: Namespace,
+        address: str,
+        *,
+        also: Sequence[str] = (),
+        box: NatBox | None = None,
+        there: float,
+        back: float,
     ) -> None:
-        """Plugs a namespace in. Others reach it at its own address, or at that of the NAT box it sits behind.
+        """Plugs a namespace in. Others reach it at its own addresses, or at that of the NAT box it sits behind.
+
+        Args:
+            also: further addresses of its own.
+            there, back: seconds from it to the middle of the wire, and from there to it.
 
         Raises:
-            LabError: another end of the wire has this address.
+            LabError: another end of the wire has such an address.
         """
-        outside = box.external_ip if box else address
-        if outside in self._ends:
-            raise LabError(f"{outside} is already somebody's address on this wire: give each its own")
-        tun = namespace.plug_in(address)
+        outside = [box.external_ip] if box else [address, *also]
+        if taken := next(filter(self._ends.get, outside), None):
+            raise LabError(f"{taken} is already somebody's address on this wire: give each its own")
+        tun = namespace.plug_in(address, *also)
         self._tuns.callback(os.close, tun)
-        self._ends[outside] = End(tun, box, there, back)
+        self._ends |= dict.fromkeys(outside, End(tun, box, there, back))
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

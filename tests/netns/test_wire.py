@@ -124,8 +124,28 @@ def test_ipv6_does_not_pass_and_disturbs_nobody(ends):
 def test_one_address_for_each_end(ends):
     wire, alice, bob = ends
     wire.attach(alice, "11.0.0.1", there=0.0, back=0.0)
-    with pytest.raises(LabError, match=r"11\.0\.0\.1"):
-        wire.attach(bob, "11.0.0.1", there=0.0, back=0.0)
+    for addresses in (("11.0.0.1",), ("12.0.0.1", "11.0.0.1")):
+        with pytest.raises(LabError, match=r"11\.0\.0\.1"):
+            wire.attach(bob, addresses[0], also=addresses[1:], there=0.0, back=0.0)
+
+
+def test_one_computer_with_two_addresses(ends):
+    wire, alice, bob = ends
+    wire.attach(alice, "11.0.0.1", there=0.0, back=0.0)
+    wire.attach(bob, "12.0.0.1", also=("13.0.0.1",), there=0.0, back=0.0)
+
+    async def main():
+        client = await SystemNetwork(alice.open_socket).bind_udp(ANY)
+        server = await SystemNetwork(bob.open_socket).bind_udp(Endpoint("13.0.0.1", 7000))
+        client.send(b"x", server.local)
+        _, source = await server.receive()
+        server.send(b"y", source)
+        answered_from = (await client.receive())[1]
+        client.close()
+        server.close()
+        return answered_from
+
+    assert run(wire, main()) == Endpoint("13.0.0.1", 7000)
 
 
 def test_lateness_is_what_a_busy_loop_costs(ends):
