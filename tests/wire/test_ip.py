@@ -105,6 +105,26 @@ def test_every_cut_is_noticed(packet: Packet) -> None:
             decode(data[:length])
 
 
+@given(packets(), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4))
+def test_changed_bytes_under_right_checksums(packet: Packet, changes: list[tuple[int, int]]) -> None:
+    """Checksums keep no stranger out, who can compute them: the lengths must be checked for themselves."""
+    data = bytearray(encode(packet))
+    for place, value in changes:
+        data[place % len(data)] = value
+    if data[0] >> 4 == 4:
+        header = 4 * (data[0] & 15)
+        data[10:12] = bytes(2)
+        data[10:12] = checksum(bytes(data[:header])).to_bytes(2, "big")
+        if data[9] == UDP:
+            data[header + 6 : header + 8] = bytes(2)  # RFC 768: none was computed
+    try:
+        result = decode(bytes(data))
+    except DecodeError:
+        return
+    assert result.size <= len(data)
+    assert decode(encode(result)) == result
+
+
 @given(st.binary(max_size=80))
 def test_no_bytes_of_a_stranger_raise_anything_else(data: bytes) -> None:
     for first in (data[:1], b"\x45", b"\x60"):
