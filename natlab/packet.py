@@ -1,7 +1,7 @@
 """A packet as a value: what hosts send, links carry and NAT boxes rewrite.
 
 Bytes, checksums and header layouts exist only where a packet meets the real world: `natlab.wire.ip` writes them for
-pcap files and TUN devices. A packet is a NamedTuple: immutable, and cheap to make at every hop.
+capture files and TUN devices. A packet is a NamedTuple: immutable, and cheap to make at every hop.
 
 Not modelled: IP fragments, DSCP, TCP urgent data.
 """

@@ -2,10 +2,12 @@
 
 lab.py        Lab: build, run, look
 bare.py       bare hosts and their sockets; this_computer.py the reader's own, over loopback
+classify.py   what a host found out about its NAT by STUN
 seed.py       chance, derived from the seed and the owner's name
 views/        journal -> tables (pandas) and the reachability graph (networkx)
 ladder/       journal -> the packet ladder
 draw.py       the map of a lab: topology and reachability
+capture.py    journal -> capture files
 figure.py     a picture with alt text and plain text; svg.py its shapes, palette.py its colours
 checks.py     what the notebooks' exercises check answers with
 six_packets.py, knocks.py, udp_timers.py    a NAT box seen from outside: its table, its door, its patience

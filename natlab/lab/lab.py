@@ -30,15 +30,13 @@ from natlab.events import (
     Event,
     HandlerFailed,
     Journal,
-    PacketSeen,
     PunchEnded,
     Reserved,
-    Verdict,
 )
 from natlab.host import Node
+from natlab.lab import capture, views
 from natlab.lab import draw as drawing
 from natlab.lab import ladder as ladders
-from natlab.lab import views
 from natlab.lab.bare import BareHost
 from natlab.lab.figure import Figure
 from natlab.lab.seed import rng_for
@@ -49,7 +47,7 @@ from natlab.protocol.reservations import RelayLimits
 from natlab.sim import Internet, NatRouter, SimLoop
 from natlab.sim.host import EPOCH
 from natlab.sim.links import Delay, LinkConfigs
-from natlab.wire import pcap
+from natlab.wire import pcapng
 from natlab.wire.keys import PrivateKey
 
 if TYPE_CHECKING:
@@ -196,7 +194,7 @@ class Lab:
         self._check_behind(behind)
         host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss, link=link)
         self._places.append(Place(name, Kind.HOST, host.ip, behind.name if behind else ""))
-        self.hosts[name] = BareHost(name, host.ip, host)
+        self.hosts[name] = BareHost(name, host.ip, host, self._rng(f"{name} bare"))
         return self.hosts[name]
 
     def crowd(self, number: int) -> list[Node]:
@@ -379,23 +377,20 @@ class Lab:
         """
         return drawing.draw(self._topology, self.reachability, self._known(hosts) or self._cast())
 
-    def pcap(self, path: str | Path, place: str | None = None) -> int:
-        """Writes packets to a capture file for Wireshark and returns their number.
+    def pcap(self, path: str | Path, *places: str) -> int:
+        """Writes packets to a capture file (pcapng) for Wireshark and returns their number.
+
+        Each host or NAT box is an interface of the file; a packet that was dropped carries the rule as its comment.
 
         Args:
-            place: a host or NAT box, to capture what it saw; None takes each packet once, as first sent.
+            places: hosts and NAT boxes, to capture what they saw; by default each packet once, as first sent.
 
         Raises:
             LabError: no such place.
         """
-        self._known([place] if place else [])
-        seen = self.journal.of(PacketSeen)
-        on_a_link = (Verdict.LOST, Verdict.DUPLICATED)
-        chosen = [
-            s for s in seen if (s.place == place and s.verdict not in on_a_link if place else s.verdict == Verdict.SENT)
-        ]
+        seen = capture.seen_at(self.journal, self._known(places)) if places else capture.first_sent(self.journal)
         with Path(path).open("wb") as file:
-            return pcap.write(file, [(s.time, s.packet) for s in chosen], epoch=int(EPOCH))
+            return pcapng.write(file, places or [place.name for place in self._places], seen, epoch=int(EPOCH))
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -8,7 +8,7 @@
 | `envelope` | signed envelopes: peer records, reservation vouchers |
 | `proto` | the protobuf messages of the dialogues |
 | `stun` | STUN messages |
-| `ip`, `pcap` | packets as IP bytes, and capture files of them |
+| `ip`, `pcapng` | packets as IP bytes, and capture files of them |
 
 Whatever comes from a stranger is bounded in length and either decodes or raises `DecodeError` or `SecurityError`.
 """

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from natlab import GilbertElliott, Jitter, LinkConfig, Trace
+from natlab.endpoint import Endpoint
 from natlab.errors import DeadlockError, LabError, UnreachableError
 from natlab.events import PacketSeen, PunchEnded
 from natlab.lab import OUTCOMES, Lab
@@ -206,7 +207,17 @@ def test_boxes_of_one_preset_get_numbered_names():
 def test_a_capture_file_holds_each_packet_once_or_what_one_place_saw(punched, tmp_path):
     assert punched.pcap(tmp_path / "all.pcap") == (punched.packets.verdict == "sent").sum()
     assert punched.pcap(tmp_path / "home.pcap", "home") == (punched.packets.place == "home").sum()
-    assert (tmp_path / "home.pcap").read_bytes()[:4] == bytes.fromhex("4d3cb2a1")
+    both = punched.packets.place.isin(["alice", "home"]).sum()
+    assert punched.pcap(tmp_path / "both.pcap", "alice", "home") == both
+    assert (tmp_path / "home.pcap").read_bytes()[:4] == bytes.fromhex("0a0d0d0a")
+
+
+def test_a_capture_names_the_rule_that_dropped_a_packet(tmp_path):
+    lab = Lab()
+    alice, bob = lab.host("alice", lab.nat("home")), lab.host("bob")
+    lab.run(_datagrams(lab, bob, alice, [0.0], to=Endpoint("11.0.0.1", 9)))
+    lab.pcap(tmp_path / "lab.pcap", "bob", "home")
+    assert b"dropped: no mapping: nothing inside uses 11.0.0.1:9 for UDP" in (tmp_path / "lab.pcap").read_bytes()
 
 
 def test_a_capture_of_one_place_holds_nothing_that_happened_on_its_link(tmp_path):
@@ -218,12 +229,14 @@ def test_a_capture_of_one_place_holds_nothing_that_happened_on_its_link(tmp_path
     assert lab.pcap(tmp_path / "bob.pcap", "bob") == 0
 
 
-async def _datagrams(lab: Lab, sender: BareHost, receiver: BareHost, at: list[float]) -> None:
-    """One datagram at each time."""
-    to, socket = await receiver.udp(9), await sender.udp(9)
+async def _datagrams(
+    lab: Lab, sender: BareHost, receiver: BareHost, at: list[float], to: Endpoint | None = None
+) -> None:
+    """One datagram at each time, to the receiver's socket or another endpoint."""
+    there, socket = await receiver.udp(9), await sender.udp(9)
     for time in at:
         await asyncio.sleep(time - lab.now)
-        await socket.send(b"x", to)
+        await socket.send(b"x", to or there)
     await asyncio.sleep(0.5)
 
 
