@@ -320,7 +320,7 @@ FATES = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(
     fates=FATES,
     both_dial=st.booleans(),
@@ -360,7 +360,7 @@ def test_bytes_delivered_equal_bytes_sent_or_the_error_is_clean(
         assert [bytes(talk.received) for talk in talks] == sent
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(seed=st.integers(0, 2**16), percent=st.sampled_from([1, 5, 20]))
 def test_steady_loss_and_jitter_slow_a_transfer_but_do_not_spoil_it(seed: int, percent: int) -> None:
     chance = random.Random(seed)

@@ -115,7 +115,7 @@ def test_two_ends_in_the_same_role_never_get_anywhere(run, credentials, role):
 STEPS = [b"", multistream.encode(multistream.PROTOCOL_ID), multistream.encode(noise.PROTOCOL_ID)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     upto=st.integers(0, len(STEPS)),
     garbage=st.binary(min_size=1, max_size=300),

@@ -143,7 +143,7 @@ def test_a_dialer_needs_a_proposal() -> None:
         Dialer([])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.booleans(), st.binary(max_size=80), st.lists(st.binary(min_size=1, max_size=40), max_size=6))
 def test_garbage_gives_our_errors_only(dialling: bool, mutation: bytes, pieces: list[bytes]) -> None:
     place = mutation[0] % len(HEADER) if mutation else 0

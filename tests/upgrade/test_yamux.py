@@ -330,7 +330,7 @@ HEADERS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.booleans(), st.lists(st.one_of(HEADERS, st.binary(min_size=1, max_size=40)), max_size=25))
 def test_any_frames_and_garbage_give_our_errors_only(client: bool, pieces: list[bytes]) -> None:
     session = Session(client=client)
@@ -348,7 +348,6 @@ def test_any_frames_and_garbage_give_our_errors_only(client: bool, pieces: list[
         frames(session.data_to_send())
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32), st.integers(1, 120))
 def test_two_sessions_agree_whatever_they_do_and_however_the_bytes_are_cut(seed: int, steps: int) -> None:
     """What one end has written is what the other has read, in order, and nobody ever sees a protocol error."""

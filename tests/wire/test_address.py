@@ -137,7 +137,7 @@ def test_unknown_protocols_of_a_peer_are_left_out() -> None:
 SAMPLES = [DIRECT, CIRCUIT, f"{CIRCUIT}/p2p/{PEER}", "/ip6/2600::1/udp/4001/quic-v1", "/dns4/example.com/tcp/443/wss"]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.sampled_from(SAMPLES), st.integers(0, 200), st.integers(0, 255), st.binary(max_size=60))
 def test_any_bytes_give_a_usable_address_or_our_error(text: str, place: int, byte: int, junk: bytes) -> None:
     valid = bytes(Multiaddr(text))

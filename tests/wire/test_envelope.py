@@ -66,7 +66,7 @@ def test_a_voucher_is_no_peer_record() -> None:
         PeerRecord.unseal(VOUCHER.seal(KEY))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.sampled_from([(RECORD.seal(KEY), PeerRecord.unseal), (VOUCHER.seal(KEY), Voucher.unseal)]),
     st.integers(0, 10_000),
