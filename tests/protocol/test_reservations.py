@@ -1,6 +1,8 @@
 """natlab.protocol.reservations: who gets a place on the relay, who does not, and how a place is lost."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.errors import RefusedError
 from natlab.protocol.circuit import Limit, Status
@@ -97,3 +99,33 @@ def test_a_circuit_outlives_the_reservation():
     table.release(peer(1))
     table.reserve(peer(1), "11.0.0.1", NOW)
     assert refusal(table.open_circuit, peer(3), peer(1), NOW) == Status.RESOURCE_LIMIT_EXCEEDED
+
+
+FLOOD = st.tuples(st.sampled_from(["reserve", "open", "close", "release"]), st.integers(0, 9), st.integers(0, 9))
+
+
+@given(st.lists(FLOOD, max_size=120))
+def test_a_flood_of_requests_fills_the_table_to_its_limits_and_no_further(requests):
+    limits = RelayLimits(ttl=50, reservations=4, reservations_per_ip=2, circuits_per_peer=3)
+    table, open_circuits = Reservations(limits), []
+    for second, (what, one, other) in enumerate(requests):
+        now = NOW + second
+        try:
+            match what:
+                case "reserve":
+                    table.reserve(peer(one), f"11.0.0.{other % 3}", now)
+                case "open":
+                    table.open_circuit(peer(one), peer(other), now)
+                    open_circuits.append((one, other))
+                case "close" if open_circuits:
+                    table.close_circuit(*map(peer, open_circuits.pop(one % len(open_circuits))))
+                case "release":
+                    table.release(peer(one))
+        except RefusedError as refused:
+            assert refused.status in Status.__members__.values()
+        places = list(table._places.values())
+        assert len(places) <= 4 and all([place.ip for place in places].count(place.ip) <= 2 for place in places)
+        assert all(0 < count <= 4 for count in table._circuits.values())  # a circuit to oneself counts twice
+    for one, other in open_circuits:
+        table.close_circuit(peer(one), peer(other))
+    assert not table._circuits
