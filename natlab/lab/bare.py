@@ -3,6 +3,7 @@
     host.listen(port)  ──> BareListener ──accept()──> BareConnection     TCP
     host.dial(to)      ─────────────────────────────> BareConnection
     host.udp(port)     ──> BareUdpSocket ──receive()──> Datagram         UDP
+    host.classify(stun server)                          ──> Classification   which NAT am I behind?
 
 The verbs are coroutines, handed to `lab.run(...)`, or to `here.run(...)` on the reader's own computer
 (`natlab.lab.this_computer`). Whatever has an endpoint can be dialled or sent to: a listener, a UDP socket, an
@@ -17,14 +18,20 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from random import Random
+from typing import Literal, NamedTuple, TypeVar
 
 import pandas as pd
 
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
+from natlab.lab.classify import Classification
 from natlab.lab.views.frame import frame
 from natlab.net import Network, TcpConnection, TcpListener, UdpSocket
+from natlab.protocol import stun
+from natlab.protocol.behaviour_discovery import discover_udp
+from natlab.protocol.stun_server import Site, StunServer
+from natlab.protocol.tcp_discovery import discover_tcp
 
 T = TypeVar("T")
 S = TypeVar("S", bound="BareSocket")
@@ -88,10 +95,11 @@ class BareHost:
         ip: the address that its sockets are bound to.
     """
 
-    def __init__(self, name: str, ip: str, network: Network) -> None:
+    def __init__(self, name: str, ip: str, network: Network, rng: Random) -> None:
         self.name = name
         self.ip = ip
         self._network = network
+        self._rng = rng
         self._open: list[BareSocket] = []
 
     def __repr__(self) -> str:
@@ -136,6 +144,42 @@ class BareHost:
         """Binds a UDP socket; arguments and errors are those of `listen`."""
         socket = await self._network.bind_udp(Endpoint.of(self.ip, port), reuse_port=reuse_port)
         return self._keep(BareUdpSocket(self, socket, reuse_port))
+
+    async def serve_stun(
+        self, alternate: BareHost | None = None, ports: tuple[int, int] = (stun.PORT, stun.PORT + 1)
+    ) -> StunServer:
+        """Starts a STUN server, which answers until its `close`.
+
+        Args:
+            alternate: the computer with the server's second address; without one it says where it sees somebody, but
+                is of no use to `classify`.
+            ports: the two ports of each; the first one only without an `alternate`.
+
+        Raises:
+            SocketError: EADDRINUSE, another socket has one of the ports.
+        """
+        second = None if alternate is None else Site(alternate._network, alternate.ip)
+        server = StunServer(Site(self._network, self.ip), second, ports)
+        await server.start()
+        return server
+
+    async def classify(self, server: StunServer | To, transport: Literal["udp", "tcp"] = "udp") -> Classification:
+        """Finds out which NAT this computer is behind, by asking a STUN server with two addresses (RFC 5780).
+
+        Args:
+            server: what `serve_stun` returned, or the endpoint of any such server.
+            transport: a NAT may treat the two differently. The filtering of TCP takes a server of natlab's.
+
+        Raises:
+            UnreachableError: the server does not answer.
+            ProtocolError: the server has no second address.
+            RefusedError: TCP's filtering was asked of a server that does not dial back.
+        """
+        if transport not in ("udp", "tcp"):
+            raise ValueError(f'the transport is "udp" or "tcp", not {transport!r}')
+        discover = discover_udp if transport == "udp" else discover_tcp
+        to = self.resolve(server.endpoint if isinstance(server, StunServer) else server)
+        return Classification(await discover(self._network, self.ip, to, self._rng))
 
     @property
     def sockets(self) -> pd.DataFrame:

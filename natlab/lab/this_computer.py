@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from random import SystemRandom
 from typing import TypeVar
 
 from natlab.endpoint import Endpoint
@@ -37,7 +38,7 @@ class ThisComputer(BareHost):
     """Bare sockets of the operating system on 127.0.0.1."""
 
     def __init__(self) -> None:
-        super().__init__("this computer", LOOPBACK, SystemNetwork())
+        super().__init__("this computer", LOOPBACK, SystemNetwork(), SystemRandom())
         self._own_loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, awaitable: Awaitable[T], limit: float = 10.0) -> T:
