@@ -1,7 +1,7 @@
 """Random labs: a topology and a story for each number, small and fast, and together with something of everything.
 
-    public nodes, NAT boxes with any axes, boxes behind boxes, nodes and bare hosts anywhere, slow and lossy links;
-    then dials, reservations, pings, punches, datagrams, pauses and closings, one by one or several at once
+    public nodes, NAT boxes with any axes, boxes behind boxes, nodes and bare hosts anywhere, links with every hardship;
+    then dials, reservations, pings, punches, datagrams, pauses, cuts and closings, one by one or several at once
 
 What a verb answers, errors included, is part of the story: the same number must give the same answers.
 """
@@ -9,18 +9,22 @@ What a verb answers, errors included, is part of the story: the same number must
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable
+from dataclasses import fields
+from enum import StrEnum
 
 from natlab import Lab
 from natlab.errors import NatlabError
 from natlab.host import Node
 from natlab.lab.bare import BareHost
-from natlab.nat import PRESETS, Behaviour, PortAllocation, UnsolicitedSyn
+from natlab.nat import PRESETS, NatConfig
 from natlab.protocol.circuit import Limit
 from natlab.protocol.dcutr import GO_V029, GO_V048, SPEC
 from natlab.protocol.reservations import RelayLimits
 from natlab.sim import NatRouter
+from natlab.sim.links import GilbertElliott, Jitter, LinkConfig, Trace
 
 PATIENCE = 100.0  # virtual seconds for one verb
 
@@ -46,7 +50,7 @@ class _Story:
     def told(self) -> tuple[Lab, list[str]]:
         self.build()
         for _ in range(self.chance.randint(3, 7)):
-            self.chance.choice([self.one, self.one, self.several, self.pause, self.talk])()
+            self.chance.choice([self.one, self.one, self.several, self.pause, self.talk, self.cut])()
         self.several()
         self.end()
         return self.lab, self.answers
@@ -71,25 +75,37 @@ class _Story:
                 self.answered(node.reserve(chance.choice(self.relays)))
 
     def axes(self) -> dict[str, str | float]:
-        """Some axes of a NAT box; with short timers its mappings die while others talk."""
+        """Some axes of a NAT box: every choice there is, and short timers, so that mappings die while others talk."""
         chance = self.chance
-        every = {
-            "mapping": chance.choice(list(Behaviour)),
-            "filtering": chance.choice(list(Behaviour)),
-            "port_allocation": chance.choice(list(PortAllocation)),
-            "unsolicited_syn": chance.choice(list(UnsolicitedSyn)),
-            "tcp_established_timeout": chance.choice([8.0, 7440.0]),
-            "tcp_transitory_timeout": chance.choice([2.0, 240.0]),
-            "udp_timeout": chance.choice([3.0, 300.0]),
+        every: dict[str, str | float] = {
+            axis.name: chance.choice(list(type(axis.default)))
+            for axis in fields(NatConfig)
+            if isinstance(axis.default, StrEnum)
         }
+        every["tcp_established_timeout"] = chance.choice([8.0, 7440.0])
+        every["tcp_transitory_timeout"] = chance.choice([2.0, 240.0])
+        every["udp_timeout"] = chance.choice([3.0, 300.0])
         return {axis: value for axis, value in every.items() if chance.random() < 0.6}
 
     def link(self) -> dict[str, object]:
+        """Half of them plain, some slow or lossy, some with everything that can befall a packet."""
+        if (kind := self.chance.random()) < 0.5:
+            return {}
+        if kind < 0.8:
+            delays = (self.chance.uniform(0, 0.1), self.chance.uniform(0, 0.2))
+            return {"delay": delays, "loss": self.chance.choice([0.0, 0.02, 0.15])}
+        return {"link": (self.hardship(), self.hardship())}
+
+    def hardship(self) -> LinkConfig:
         chance = self.chance
-        delay = chance.choice(
-            [None, None, chance.uniform(0.001, 0.3), (chance.uniform(0, 0.1), chance.uniform(0, 0.2))]
+        return LinkConfig(
+            delay=chance.choice([None, Jitter(0.001, 0.1), Trace([0.01, 0.2, 0.05], every=0.7)]),
+            loss=chance.choice([0.0, 0.05, GilbertElliott(0.05, 0.4)]),
+            reordering=chance.choice([0.0, 0.1]),
+            duplication=chance.choice([0.0, 0.1]),
+            rate=chance.choice([math.inf, 20_000.0]),
+            queue=chance.choice([3000, 65_536]),
         )
-        return {"delay": delay, "loss": chance.choice([0.0, 0.0, 0.0, 0.02, 0.15])}
 
     def habits(self, relay: bool = False) -> dict[str, object]:
         chance = self.chance
@@ -123,6 +139,13 @@ class _Story:
         """Bare hosts: a datagram, and a dial where somebody listens or nobody does."""
         if self.hosts:
             self.answered(_talk(*self.hosts, self.chance.randint(1, 3), self.chance.choice([4001, 4002])))
+
+    def cut(self) -> None:
+        """A place is cut off, now or soon, and comes back; what it was about to say is lost or late."""
+        place = self.chance.choice([place.name for place in self.lab.places])
+        begin, length = self.chance.choice([0.0, 0.05, 1.0]), self.chance.choice([0.5, 4.0, 40.0])
+        self.lab.at(self.lab.now + begin, self.lab.partition, place)
+        self.lab.at(self.lab.now + begin + length, self.lab.heal, place)
 
     def end(self) -> None:
         """Some leave in order, some just stop; then a while passes."""
