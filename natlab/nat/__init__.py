@@ -14,22 +14,38 @@
 `box.py` is the walk through these questions, `config.py` the axes one can choose, `presets.py` names for choices.
 Nothing here waits, sends or reads a clock, so the simulated internet and a real TUN device drive the same box.
 
-Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 6146 section 3.5.2.2 (the TCP state machine).
+    table.py          all mappings and sessions, under every key     pool.py, ports.py   which address, which port
+    timers.py         which packets keep a session alive             quarantine.py       who is shut out
+    tcp_session.py    what flags say of a connection                 tcp_window.py       what numbers say of it
 
-Not modelled yet: hairpinning, more than one external address, port parity, ICMP, mapping limits per host, filtering
-without translation. Never modelled: rewriting of payloads, TCP sequence checks.
+Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 6146 section 3.5.2.2 (the TCP state machine), RFC 6888 (carriers),
+RFC 7422 (port blocks), RFC 7857 (their updates).
+
+Not modelled: ICMP (RFC 5508), rewriting of payloads (RFC 4787 REQ-10 wants none), fragments.
 """
 
-from natlab.nat.box import Drop, NatBox
-from natlab.nat.config import Behaviour, NatConfig, PortAllocation, UdpRefresh, UnsolicitedSyn
+from natlab.nat.box import FOREVER, Drop, Hairpinned, NatBox
+from natlab.nat.config import (
+    Behaviour,
+    Hairpinning,
+    NatConfig,
+    Pooling,
+    PortAllocation,
+    UdpRefresh,
+    UnsolicitedSyn,
+)
 from natlab.nat.presets import PRESETS, configure
 
 __all__ = [
+    "FOREVER",
     "PRESETS",
     "Behaviour",
     "Drop",
+    "Hairpinned",
+    "Hairpinning",
     "NatBox",
     "NatConfig",
+    "Pooling",
     "PortAllocation",
     "UdpRefresh",
     "UnsolicitedSyn",

@@ -23,27 +23,31 @@ R: it is why some hole punches of libp2p work on their third attempt only.
     internal -> R           mapping 2     seen inside as R, port 9000
     R -> mapping 1          admitted      seen inside as R, port 31337
 
-Not modelled: see the package. A box has one external address and at most `SESSION_LIMIT` sessions.
+Not modelled: see the package.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from natlab.endpoint import Endpoint
-from natlab.events import Journal, MappingCreated, MappingEnded, MappingRefreshed
-from natlab.nat.config import NatConfig, UnsolicitedSyn
-from natlab.nat.filtering import admitting_session, filter_key, refusal
-from natlab.nat.mapping import Mapping, MappingKey, Session, mapping_key
-from natlab.nat.ports import allocate, random_free_port
+from natlab.errors import LabError
+from natlab.events import Journal
+from natlab.nat.config import Hairpinning, NatConfig, UnsolicitedSyn
+from natlab.nat.filtering import admitting_session, refusal
+from natlab.nat.mapping import Mapping, MappingKey, Session, forward_key, mapping_key
+from natlab.nat.pool import Pool
+from natlab.nat.ports import Ports, random_free_port
+from natlab.nat.quarantine import Quarantine
+from natlab.nat.table import Table
 from natlab.nat.tcp_session import LONG_LIVED, next_state
-from natlab.nat.timers import Timers
 from natlab.packet import Flag, IPProtocol, Packet
 
-__all__ = ["SESSION_LIMIT", "Drop", "NatBox"]
+__all__ = ["FOREVER", "Drop", "Hairpinned", "NatBox"]
 
-SESSION_LIMIT = 32_768  # fewer than there are ports, so a free port can always be found
+FOREVER = 2**63  # nanoseconds: when a port forward without a lease ends
 
 _UDP, _TCP = int(IPProtocol.UDP), int(IPProtocol.TCP)
 _SYN, _ACK, _RST = int(Flag.SYN), int(Flag.ACK), int(Flag.RST)
@@ -63,8 +67,15 @@ class Drop:
     reply: Packet | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Hairpinned:
+    """A packet from inside that goes back inside. `packet` is as the other host gets it."""
+
+    packet: Packet
+
+
 class NatBox:
-    """A NAT box between one external address and the hosts inside. Times are virtual, in integer nanoseconds.
+    """A NAT box between its external addresses and the hosts inside. Times are virtual, in integer nanoseconds.
 
     Args:
         name: the `place` of its events.
@@ -72,27 +83,48 @@ class NatBox:
         external_ip: its address on the outside, canonical text.
         rng: where its random ports come from.
         journal: where its mapping events go; what that does not want is not made.
+        more_external_ips: the others, if `config.external_addresses` is more than 1.
+
+    Raises:
+        ValueError: not as many addresses as the configuration says.
     """
 
-    def __init__(self, name: str, config: NatConfig, external_ip: str, rng: random.Random, journal: Journal) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: NatConfig,
+        external_ip: str,
+        rng: random.Random,
+        journal: Journal,
+        more_external_ips: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.config = config
-        self.external_ip = external_ip
         self._rng = rng
-        self._journal = journal
-        self._tells_refreshes = journal.wants(MappingRefreshed)
-        self._timers = Timers(config)
-        self._udp_timeout = self._timers.udp
-        self._tcp_timeouts = self._timers.tcp
-        self._mappings: dict[MappingKey, Mapping] = {}
-        self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}  # protocol, external endpoint
-        self._outward: dict[tuple[int, Endpoint, Endpoint], Session] = {}  # protocol, internal, remote as seen inside
-        self._inward: dict[tuple[int, Endpoint, Endpoint], Session] = {}  # protocol, remote, external
-        self._made = 0
-        self._sweep_at = 1024
+        self._table = Table(name, config, journal)
+        self._ports = Ports(config, rng)
+        self._forwards: dict[tuple[int, Endpoint], Mapping] = {}  # the latest of each internal endpoint
+        self._quarantine = Quarantine(round(config.quarantine * _SECOND))
+        self.set_addresses(external_ip, *more_external_ips)
+        # what every packet needs, without a detour
+        self._outward, self._inward = self._table.outward, self._table.inward
+        self._timers, self._set_expiry = self._table.timers, self._table.set_expiry
+        self._udp_timeout, self._tcp_timeouts = self._timers.udp, self._timers.tcp
+        self._shut_out = self._quarantine.until
 
-    def outbound(self, packet: Packet, now_ns: int) -> Packet | Drop:
-        """A packet from inside: as it leaves, or why it does not."""
+    def set_addresses(self, *external_ips: str) -> None:
+        """Gives the box other external addresses. What it remembers stays on the old ones: `reboot` it."""
+        if len(external_ips) != self.config.external_addresses:
+            raise ValueError(
+                f"{self.name} has {self.config.external_addresses} external addresses by its configuration, "
+                f"but was given {len(external_ips)}: {', '.join(external_ips)}"
+            )
+        self.external_ip = external_ips[0]
+        self.external_ips = external_ips
+        self._pool = Pool(self.config, external_ips, self._rng)
+
+    def outbound(self, packet: Packet, now_ns: int) -> Packet | Hairpinned | Drop:
+        """A packet from inside: as it leaves, or as it comes back inside, or why it does neither."""
         session = self._outward.get(packet[:3])
         if session is None or session.expires <= now_ns:
             opened = self._open(packet, now_ns)
@@ -102,13 +134,18 @@ class NatBox:
         if packet.protocol == _UDP:
             expires = now_ns + self._udp_timeout if session.steady else self._timers.after_outbound(session, now_ns)
         else:
+            if session.window is not None and not session.window.accepts(packet, outbound=True):
+                return _outside_window(packet)
             session.state = next_state(session.state, packet.flags, outbound=True)
             expires = now_ns + self._tcp_timeouts[session.state]
         self._set_expiry(session, expires, now_ns)
-        return Packet(packet.protocol, session.mapping.external, session.remote, *packet[3:])
+        sent = Packet(packet.protocol, session.mapping.external, session.remote, *packet[3:])
+        return self._turn_back(sent, packet.source, now_ns) if session.is_hairpin else sent
 
     def inbound(self, packet: Packet, now_ns: int) -> Packet | Drop:
         """A packet from outside: as the internal host gets it, or why it does not."""
+        if self._shut_out and self._quarantine.holds(packet.source.ip, now_ns):
+            return Drop(f"quarantine: {packet.source.ip} has sent something unexpected lately")
         session = self._inward.get(packet[:3])
         if session is None or session.expires <= now_ns:
             admitted = self._admit(packet, now_ns)
@@ -116,6 +153,8 @@ class NatBox:
                 return admitted
             session = admitted
         if packet.protocol == _TCP:
+            if session.window is not None and not session.window.accepts(packet, outbound=False):
+                return _outside_window(packet)
             self._track_inbound(session, packet.flags, now_ns)
         elif not session.steady:
             self._set_expiry(session, self._timers.after_inbound(session, now_ns), now_ns)
@@ -123,62 +162,131 @@ class NatBox:
 
     def expire(self, now_ns: int) -> None:
         """Ends all whose time is over. Never needed for correctness: it saves memory and completes the journal."""
-        for mapping in [mapping for mapping in self._mappings.values() if mapping.expires <= now_ns]:
-            self._end(mapping)
-        for session in [session for session in self._outward.values() if session.expires <= now_ns]:
-            self._forget(session)
+        self._table.expire(now_ns)
+
+    def reboot(self, now_ns: int, *external_ips: str) -> None:
+        """Forgets everything, port forwards too; comes back with other addresses if some are given."""
+        self._table.expire(now_ns)
+        for mapping in list(self._table.mappings.values()):
+            self._table.end(mapping, "reboot: the box forgot everything", now_ns)
+        self._forwards.clear()
+        self._shut_out.clear()
+        if external_ips:
+            self.set_addresses(*external_ips)
+
+    # Static port forwards
+
+    def forward(self, protocol: int, external: Endpoint, internal: Endpoint, now_ns: int, until: int = FOREVER) -> None:
+        """From now on everybody may send to `external`, and it goes to `internal`. Again: renewed, with a new end.
+
+        What `internal` sends leaves from there as well, unless it has another mapping already.
+
+        Raises:
+            LabError: not an endpoint of this box, or another internal endpoint has it.
+        """
+        if external.ip not in self.external_ips and (self.config.translates or external != internal):
+            raise LabError(
+                f"{external} is no endpoint of {self.name}: forward a port of {', '.join(self.external_ips)}"
+            )
+        for holder in self._table.holders(protocol, external, now_ns):
+            if holder.internal != internal:
+                raise LabError(f"{external} belongs to {holder.internal}: take another port, or end its forward first")
+        key = forward_key(protocol, internal, external)
+        mapping = self._table.mappings.get(key) or self._table.add(key, external, now_ns)
+        mapping.open_until = until
+        self._table.set_mapping_expiry(mapping, now_ns)
+        self._forwards[protocol, internal] = mapping
+
+    def unforward(self, protocol: int, external: Endpoint, now_ns: int) -> None:
+        """Ends a port forward, and the conversations through it. Without one, nothing happens."""
+        for mapping in list(self._table.holders(protocol, external, now_ns)):
+            if mapping.open_until:
+                self._table.end(mapping, "port forward: taken back", now_ns)
+                self._forwards.pop((protocol, mapping.internal), None)
 
     # An outbound packet that belongs to no session
 
     def _open(self, packet: Packet, now: int) -> Session | Drop:
         protocol, internal, remote = packet[:3]
-        if remote.ip == self.external_ip:
+        is_hairpin = self.config.translates and remote.ip in self.external_ips
+        if is_hairpin and self.config.hairpinning is Hairpinning.NONE:
             return Drop(f"hairpinning: {remote} is this box's own address, and it does not hairpin (RFC 4787 REQ-9)")
         if protocol == _TCP and packet.flags & (_SYN | _ACK | _RST) != _SYN:
             return Drop(f"no mapping: there is no TCP session from {internal} to {remote}, and only a SYN opens one")
-        if not self._has_room(now):
-            return Drop(f"no room: the box already has {SESSION_LIMIT} sessions")
-        key = mapping_key(self.config.mapping, protocol, internal, remote)
-        mapping = self._mappings.get(key)
-        if mapping is None or mapping.expires <= now:
-            mapping = self._make_mapping(key, now)
-        return self._begin(mapping, remote, remote, now)
+        if not self._table.has_room(now):
+            return Drop(f"no room: the box already has {self.config.session_limit} sessions")
+        mapping = self._mapping_for(protocol, internal, remote, now)
+        if isinstance(mapping, Drop):
+            return mapping
+        session = self._table.begin(mapping, remote, remote, now)
+        session.is_hairpin = is_hairpin
+        return session
 
-    def _make_mapping(self, key: MappingKey, now: int) -> Mapping:
-        if key in self._mappings:
-            self._end(self._mappings[key])
+    def _mapping_for(self, protocol: int, internal: Endpoint, remote: Endpoint, now: int) -> Mapping | Drop:
+        key = mapping_key(self.config.mapping, protocol, internal, remote)
+        mapping = self._table.mappings.get(key)
+        if mapping is not None and mapping.expires > now:
+            return mapping
+        forward = self._forwards.get((protocol, internal))
+        if forward is not None and forward.open_until > now:
+            return forward
+        return self._make_mapping(key, now)
+
+    def _make_mapping(self, key: MappingKey, now: int) -> Mapping | Drop:
         protocol, internal = key[:2]
-        port = allocate(
-            self.config.port_allocation, internal, lambda port: self._holder(protocol, port, now), self._rng
-        )
-        self._made += 1
-        mapping = Mapping(self._made, key, Endpoint(self.external_ip, port))
-        mapping.expires = now + self._timers.first(protocol)
-        self._mappings[key] = mapping
-        self._holders.setdefault((protocol, mapping.external), []).append(mapping)
-        if self._journal.wants(MappingCreated):
-            self._journal.emit(_created(self.name, mapping, now))
-        return mapping
+        if self._table.is_full_for(internal.ip, now):
+            return Drop(f"limit: {internal.ip} already has {self.config.mappings_per_host} mappings (RFC 6888 REQ-4)")
+        if not self.config.translates:
+            return self._table.add(key, internal, now)
+        share = self._pool.share_of(internal.ip)
+        external = self._ports.allocate(internal, share, lambda external: self._holder(protocol, external, now))
+        if external is None:
+            return Drop(f"ports: {share.ip} has none left for {internal} ({self.config.port_allocation})")
+        return self._table.add(key, external, now)
+
+    def _turn_back(self, sent: Packet, internal: Endpoint, now: int) -> Hairpinned | Drop:
+        """A packet that has just left arrives at the same box, from outside."""
+        arrived = self.inbound(sent, now)
+        if isinstance(arrived, Drop):
+            return Drop(
+                f"hairpinning: {arrived.reason}", arrived.reply and arrived.reply._replace(destination=internal)
+            )
+        if self.config.hairpinning is Hairpinning.INTERNAL_SOURCE:
+            arrived = arrived._replace(source=internal)
+        return Hairpinned(arrived)
 
     # An inbound packet that belongs to no session
 
     def _admit(self, packet: Packet, now: int) -> Session | Drop:
         protocol, remote, external = packet[:3]
-        holders = self._live_holders(protocol, external, now)
+        holders = self._table.holders(protocol, external, now)
         if not holders:
-            return self._refuse(packet, f"no mapping: nothing inside uses {external} for {IPProtocol(protocol).name}")
+            return self._refuse(
+                packet, f"no mapping: nothing inside uses {external} for {IPProtocol(protocol).name}", now
+            )
         for mapping in holders:
-            admitting = admitting_session(self.config.filtering, mapping, remote, now)
-            if admitting is not None:
+            until = self._admitted_until(mapping, remote, now)
+            if until:
                 break
         else:
-            return self._refuse(packet, refusal(self.config.filtering, remote, external))
-        if not self._has_room(now):
-            return Drop(f"no room: the box already has {SESSION_LIMIT} sessions")
-        session = self._begin(mapping, remote, self._seen_inside(mapping, remote, now), now)
+            return self._refuse(packet, refusal(self.config.filtering, remote, external), now)
+        if not self._table.has_room(now):
+            return Drop(f"no room: the box already has {self.config.session_limit} sessions")
+        session = self._table.begin(mapping, remote, self._seen_inside(mapping, remote, now), now)
+        session.is_hairpin = self.config.translates and remote.ip in self.external_ips
         session.answered = True
-        session.expires = admitting.expires  # it is admitted as long as that, and no longer
+        session.expires = until
         return session
+
+    def _admitted_until(self, mapping: Mapping, remote: Endpoint, now: int) -> int:
+        """Until when a mapping admits a remote that it has no session with; 0 if it does not.
+
+        Without a port forward, that is as long as the session for whose sake it is admitted, and no longer.
+        """
+        if mapping.open_until > now:
+            return min(mapping.open_until, now + self._timers.first(mapping.protocol))
+        session = admitting_session(self.config.filtering, mapping, remote, now)
+        return session.expires if session else 0
 
     def _seen_inside(self, mapping: Mapping, remote: Endpoint, now: int) -> Endpoint:
         """`remote`, or after a clash (see the top of this file) its address with another port."""
@@ -189,32 +297,11 @@ class NatBox:
 
         return remote if free(remote.port) else Endpoint(remote.ip, random_free_port(free, self._rng))
 
-    def _refuse(self, packet: Packet, reason: str) -> Drop:
+    def _refuse(self, packet: Packet, reason: str, now: int) -> Drop:
+        self._quarantine.add(packet.source.ip, now)
         is_syn = packet.protocol == _TCP and packet.flags & (_SYN | _ACK | _RST) == _SYN
         answers = is_syn and self.config.unsolicited_syn is UnsolicitedSyn.RST
         return Drop(reason, _reset_for(packet) if answers else None)
-
-    # Sessions and their timers
-
-    def _begin(self, mapping: Mapping, remote: Endpoint, seen: Endpoint, now: int) -> Session:
-        session = Session(mapping, remote, seen, now)
-        outward = (mapping.protocol, mapping.internal, seen)
-        inward = (mapping.protocol, remote, mapping.external)
-        for table, key in ((self._outward, outward), (self._inward, inward)):
-            if key in table:
-                self._forget(table[key])
-        self._outward[outward] = self._inward[inward] = session
-        mapping.sessions.setdefault(filter_key(self.config.filtering, remote), []).append(session)
-        return session
-
-    def _forget(self, session: Session) -> None:
-        mapping = session.mapping
-        del self._outward[mapping.protocol, mapping.internal, session.seen]
-        del self._inward[mapping.protocol, session.remote, mapping.external]
-        key = filter_key(self.config.filtering, session.remote)
-        mapping.sessions[key].remove(session)
-        if not mapping.sessions[key]:
-            del mapping.sessions[key]
 
     def _track_inbound(self, session: Session, flags: int, now: int) -> None:
         session.state = next_state(session.state, flags, outbound=False)
@@ -222,62 +309,13 @@ class NatBox:
         if session.state in LONG_LIVED or expires < session.expires:
             self._set_expiry(session, expires, now)
 
-    def _set_expiry(self, session: Session, expires: int, now: int) -> None:
-        """Sets a session's end, and its mapping's: the latest end of its sessions."""
-        mapping = session.mapping
-        was_latest = expires < session.expires == mapping.expires
-        session.expires = expires
-        if was_latest:
-            expires = max(each.expires for group in mapping.sessions.values() for each in group)
-        elif expires <= mapping.expires:
-            return
-        mapping.expires = expires
-        if self._tells_refreshes:
-            self._journal.emit(MappingRefreshed(now / _SECOND, self.name, mapping.number, expires / _SECOND))
-
-    # Mappings
-
-    def _live_holders(self, protocol: int, external: Endpoint, now: int) -> list[Mapping]:
-        """The mappings of an external endpoint, all of one internal endpoint; ends those whose time is over."""
-        holders = self._holders.get((protocol, external), [])
-        for mapping in [mapping for mapping in holders if mapping.expires <= now]:
-            self._end(mapping)
-        return holders
-
-    def _holder(self, protocol: int, port: int, now: int) -> Endpoint | None:
-        holders = self._live_holders(protocol, Endpoint(self.external_ip, port), now)
+    def _holder(self, protocol: int, external: Endpoint, now: int) -> Endpoint | None:
+        holders = self._table.holders(protocol, external, now)
         return holders[0].internal if holders else None
 
-    def _end(self, mapping: Mapping) -> None:
-        reason = self._timers.reason(mapping)
-        for session in [session for group in mapping.sessions.values() for session in group]:
-            self._forget(session)
-        del self._mappings[mapping.key]
-        holders = self._holders[mapping.protocol, mapping.external]
-        holders.remove(mapping)
-        if not holders:
-            del self._holders[mapping.protocol, mapping.external]
-        if self._journal.wants(MappingEnded):
-            self._journal.emit(MappingEnded(mapping.expires / _SECOND, self.name, mapping.number, reason))
 
-    def _has_room(self, now: int) -> bool:
-        if len(self._outward) >= self._sweep_at:
-            self.expire(now)
-            self._sweep_at = min(max(1024, 2 * len(self._outward)), SESSION_LIMIT)
-        return len(self._outward) < SESSION_LIMIT
-
-
-def _created(place: str, mapping: Mapping, now: int) -> MappingCreated:
-    return MappingCreated(
-        now / _SECOND,
-        place,
-        mapping.number,
-        IPProtocol(mapping.protocol).name,
-        mapping.internal,
-        mapping.external,
-        mapping.remote,
-        mapping.expires / _SECOND,
-    )
+def _outside_window(packet: Packet) -> Drop:
+    return Drop(f"sequence check: {packet.flag_names} with number {packet.seq} does not belong to the connection")
 
 
 def _reset_for(syn: Packet) -> Packet:

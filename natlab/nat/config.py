@@ -1,14 +1,22 @@
 """What a NAT box is asked to be: one value, one field for each axis of behaviour.
 
-    axis                 values                                              read more in
-    mapping              when is a mapping used again for another remote     RFC 4787 section 4.1, RFC 5382 section 4.1
-    filtering            who may send to a mapping from outside              RFC 4787 section 5, RFC 5382 section 4.3
-    port_allocation      which external port a new mapping gets              RFC 4787 section 4.2.1
-    udp_..., tcp_...     how long a mapping lives without traffic, and       RFC 4787 section 4.3, RFC 5382 section 5,
-                         which packets keep it alive (`timers.py`)           RFC 7857 section 2
-    unsolicited_syn      what a stranger's SYN is answered with              RFC 5382 section 4.3
+    axis                     question                                        read more in
+    mapping                  is a mapping used again for another remote?     RFC 4787 section 4.1, RFC 5382 section 4.1
+    filtering                who may send to a mapping from outside?         RFC 4787 section 5, RFC 5382 section 4.3
+    port_...                 which external port does a new mapping get?     RFC 4787 section 4.2, RFC 7422
+    external_addresses,      on which of its addresses?                      RFC 4787 section 4.1, RFC 6888 REQ-2
+      pooling
+    udp_..., tcp_..._timeout how long does a mapping live without traffic,   RFC 4787 section 4.3, RFC 5382 section 5,
+                             and which packets keep it alive?                RFC 7857 section 2
+    checks_sequence_numbers  does it look at TCP's numbers, not only flags?  `tcp_window.py`
+    unsolicited_syn          what is a stranger's SYN answered with?         RFC 5382 section 4.3
+    hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.1
+    quarantine               is an unexpected packet held against anybody?   `quarantine.py`
+    ..._limit, ..._per_host  how much is too much?                           RFC 6888 REQ-4
+    translates               is it a NAT at all, or a firewall?              RFC 4787 section 5, RFC 6092
 
-The axes are independent: any mapping goes with any filtering, and that pair is what decides a hole punch.
+Mapping and filtering are independent: any goes with any, and that pair is what decides a hole punch. What contradicts
+itself is refused with a sentence that says what to change.
 The defaults are what the two RFCs ask for, at the least value they allow.
 """
 
@@ -20,7 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-__all__ = ["Behaviour", "NatConfig", "PortAllocation", "UdpRefresh", "UnsolicitedSyn"]
+__all__ = ["Behaviour", "Hairpinning", "NatConfig", "Pooling", "PortAllocation", "UdpRefresh", "UnsolicitedSyn"]
 
 
 class Behaviour(StrEnum):
@@ -32,14 +40,33 @@ class Behaviour(StrEnum):
 
 
 class PortAllocation(StrEnum):
-    """Which external port a new mapping gets.
-
-    PRESERVING takes the internal port if no other internal endpoint holds it, else a random free one. RANDOM takes a
-    random free one each time.
-    """
+    """Which external port a new mapping gets; the table in `ports.py` explains each."""
 
     PRESERVING = "preserving"
+    PRESERVING_OR_DROP = "preserving-or-drop"
+    SEQUENTIAL = "sequential"
     RANDOM = "random"
+    OVERLOADING = "overloading"
+
+
+class Pooling(StrEnum):
+    """Whether all mappings of a host lie on one external address (RFC 4787 REQ-2 recommends it) or on any."""
+
+    PAIRED = "paired"
+    ARBITRARY = "arbitrary"
+
+
+class Hairpinning(StrEnum):
+    """What happens to a packet from inside to one of the box's own addresses, behind which another host is.
+
+    NONE drops it. EXTERNAL_SOURCE delivers it from the sender's external endpoint, as RFC 4787 REQ-9 demands.
+    INTERNAL_SOURCE delivers it from the sender's internal endpoint: the answer goes there straight, and the sender,
+    which waits for one from outside, does not know it.
+    """
+
+    NONE = "none"
+    INTERNAL_SOURCE = "internal-source"
+    EXTERNAL_SOURCE = "external-source"
 
 
 class UdpRefresh(StrEnum):
@@ -65,12 +92,18 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatConfig:
-    """The behaviour of one NAT box. Plain text is accepted for the three choices: `filtering="address-dependent"`.
+    """The behaviour of one NAT box. Plain text is accepted for the choices: `filtering="address-dependent"`.
 
     Attributes:
         mapping: RFC 4787 REQ-1 demands endpoint-independent.
         filtering: RFC 4787 REQ-8 recommends endpoint-independent or address-dependent.
         port_allocation: see `PortAllocation`.
+        port_stride: sequential allocation only: how far apart; 2 or more is hard to guess only at first.
+        port_parity: whether even ports stay even and odd ones odd (RFC 4787 REQ-4).
+        port_range: first and last external port; None: 1024 to 65535, and any port that is preserved.
+        port_block: ports for each internal address, a block of its own (RFC 7422); None: all share all ports.
+        external_addresses: how many the box has.
+        pooling: see `Pooling`.
         udp_timeout: seconds a mapping outlives the last outbound datagram to a remote that has answered
             (RFC 4787 REQ-5: 120 or more, 300 recommended).
         udp_unanswered_timeout: the same while the remote has not answered; the RFC makes no difference, Linux does.
@@ -82,15 +115,27 @@ class NatConfig:
         tcp_closing_timeout: the same after a FIN of one side; None: `tcp_established_timeout`, as in RFC 6146.
         tcp_time_wait_timeout: the same after a FIN of each; None: `tcp_transitory_timeout`.
         tcp_reset_timeout: the same after an RST (RFC 7857 section 2: 240); None: `tcp_transitory_timeout`.
+        checks_sequence_numbers: whether TCP segments outside the window are dropped.
         unsolicited_syn: see `UnsolicitedSyn`.
+        hairpinning: see `Hairpinning`; None is "none".
+        quarantine: seconds for which the sender of an unexpected packet is shut out; 0 for none.
+        mappings_per_host: how many an internal address may have at a time (RFC 6888 REQ-4); None for no limit.
+        session_limit: how many sessions the box remembers at a time.
+        translates: False for a firewall: it filters, and the external endpoint is the internal one.
 
     Raises:
-        ValueError: a choice that does not exist, or a timer that is not a positive, finite number of seconds.
+        ValueError: a choice that does not exist, a number out of its range, or axes that contradict each other.
     """
 
     mapping: Behaviour = Behaviour.ENDPOINT_INDEPENDENT
     filtering: Behaviour = Behaviour.ADDRESS_DEPENDENT
     port_allocation: PortAllocation = PortAllocation.PRESERVING
+    port_stride: int = 1
+    port_parity: bool = False
+    port_range: tuple[int, int] | None = None
+    port_block: int | None = None
+    external_addresses: int = 1
+    pooling: Pooling = Pooling.PAIRED
     udp_timeout: float = 300.0
     udp_unanswered_timeout: float = 300.0
     udp_stream_after: float = 0.0
@@ -100,28 +145,95 @@ class NatConfig:
     tcp_closing_timeout: float | None = None
     tcp_time_wait_timeout: float | None = None
     tcp_reset_timeout: float | None = None
+    checks_sequence_numbers: bool = False
     unsolicited_syn: UnsolicitedSyn = UnsolicitedSyn.DROP
+    hairpinning: Hairpinning | None = Hairpinning.NONE
+    quarantine: float = 0.0
+    mappings_per_host: int | None = None
+    session_limit: int = 32_768
+    translates: bool = True
 
     def __post_init__(self) -> None:
+        if self.hairpinning is None:
+            object.__setattr__(self, "hairpinning", Hairpinning.NONE)
         for axis, kind in _CHOICES.items():
             object.__setattr__(self, axis, _choice(axis, kind, getattr(self, axis)))
-        for timer in _TIMERS:
-            _check_timer(timer, getattr(self, timer))
-        for timer in _OPTIONAL_TIMERS:
-            if getattr(self, timer) is not None:
-                _check_timer(timer, getattr(self, timer))
-        _check_seconds("udp_stream_after", self.udp_stream_after)
+        for timer, least in _TIMERS.items():
+            _check_seconds(timer, getattr(self, timer), least)
+        for axis, numbers in _NUMBERS.items():
+            _check_number(axis, getattr(self, axis), numbers)
+        _check_ports(self)
+        _check_firewall(self)
 
 
 _CHOICES: dict[str, type[StrEnum]] = {
     "mapping": Behaviour,
     "filtering": Behaviour,
     "port_allocation": PortAllocation,
+    "pooling": Pooling,
     "udp_refresh": UdpRefresh,
     "unsolicited_syn": UnsolicitedSyn,
+    "hairpinning": Hairpinning,
 }
-_TIMERS = ("udp_timeout", "udp_unanswered_timeout", "tcp_established_timeout", "tcp_transitory_timeout")
-_OPTIONAL_TIMERS = ("tcp_closing_timeout", "tcp_time_wait_timeout", "tcp_reset_timeout")
+_TIMERS = {
+    "udp_timeout": "greater than 0",
+    "udp_unanswered_timeout": "greater than 0",
+    "tcp_established_timeout": "greater than 0",
+    "tcp_transitory_timeout": "greater than 0",
+    "tcp_closing_timeout": "greater than 0, or None",
+    "tcp_time_wait_timeout": "greater than 0, or None",
+    "tcp_reset_timeout": "greater than 0, or None",
+    "udp_stream_after": "0 or more",
+    "quarantine": "0 or more",
+}
+_NUMBERS = {
+    "port_stride": range(1, 65536),
+    "port_block": range(1, 64513),
+    "external_addresses": range(1, 257),
+    "mappings_per_host": range(1, 65536),
+    "session_limit": range(1, 60_001),  # fewer than there are ports
+}
+_MAY_BE_NONE = ("port_block", "mappings_per_host")
+
+
+def _check_ports(config: NatConfig) -> None:
+    first, last = config.port_range or (1024, 65535)
+    if not 1 <= first <= last <= 65535:
+        raise ValueError(f"port_range is (first, last) within 1 to 65535, not {config.port_range!r}")
+    if config.port_block is not None and config.port_block > last - first + 1:
+        raise ValueError(
+            f"a block of {config.port_block} ports does not fit into ports {first} to {last}: "
+            "make port_block smaller or port_range wider"
+        )
+    if config.port_stride > 1 and config.port_allocation is not PortAllocation.SEQUENTIAL:
+        raise ValueError(f"port_stride needs port_allocation='sequential', not '{config.port_allocation}'")
+    if config.port_block is not None and config.pooling is Pooling.ARBITRARY:
+        raise ValueError("a port block lies on one address: pooling='arbitrary' contradicts port_block, leave one out")
+
+
+def _check_firewall(config: NatConfig) -> None:
+    """A box that does not translate has no mapping, ports or addresses to choose."""
+    if config.translates:
+        return
+    for axis in _OF_TRANSLATION:
+        default = NatConfig.__dataclass_fields__[axis].default
+        if getattr(config, axis) != default:
+            raise ValueError(
+                f"a firewall (translates=False) keeps every endpoint as it is, so {axis} must stay {default!s}, "
+                f"not {getattr(config, axis)!s}: leave it out, or let the box translate"
+            )
+
+
+_OF_TRANSLATION = (
+    "mapping",
+    "port_allocation",
+    "port_parity",
+    "port_range",
+    "port_block",
+    "external_addresses",
+    "pooling",
+    "hairpinning",
+)
 
 
 def _choice(axis: str, kind: type[Choice], value: str) -> Choice:
@@ -133,15 +245,16 @@ def _choice(axis: str, kind: type[Choice], value: str) -> Choice:
         raise ValueError(f"{axis} is one of {', '.join(kind)}, not {value!r}{hint}") from None
 
 
-def _check_timer(name: str, seconds: float) -> None:
-    if not (_is_number(seconds) and seconds > 0):
-        raise ValueError(f"{name} is a number of seconds greater than 0, not {seconds!r}")
+def _check_seconds(name: str, seconds: float | None, least: str) -> None:
+    if seconds is None and "None" in least:
+        return
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
+    if not (number and seconds is not None and (seconds > 0 or (seconds == 0 and least == "0 or more"))):
+        raise ValueError(f"{name} is a number of seconds {least}, not {seconds!r}")
 
 
-def _check_seconds(name: str, seconds: float) -> None:
-    if not (_is_number(seconds) and seconds >= 0):
-        raise ValueError(f"{name} is a number of seconds, 0 or more, not {seconds!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _check_number(name: str, value: int | None, numbers: range) -> None:
+    if value is None and name in _MAY_BE_NONE:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value not in numbers:
+        raise ValueError(f"{name} is a whole number from {numbers[0]} to {numbers[-1]}, not {value!r}")

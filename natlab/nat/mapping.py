@@ -35,8 +35,9 @@ from __future__ import annotations
 from natlab.endpoint import Endpoint
 from natlab.nat.config import Behaviour
 from natlab.nat.tcp_session import TcpState
+from natlab.nat.tcp_window import TcpWindow
 
-__all__ = ["Mapping", "MappingKey", "Session", "mapping_key"]
+__all__ = ["Mapping", "MappingKey", "Session", "forward_key", "mapping_key"]
 
 MappingKey = tuple[int, Endpoint, str, int]  # protocol, internal endpoint, remote address or "", remote port or 0
 
@@ -52,6 +53,11 @@ def mapping_key(behaviour: Behaviour, protocol: int, internal: Endpoint, remote:
             return protocol, internal, remote.ip, remote.port
 
 
+def forward_key(protocol: int, internal: Endpoint, external: Endpoint) -> MappingKey:
+    """The key of a static port forward: it stands beside the mappings that packets make, and depends on no remote."""
+    return protocol, internal, "", external.port
+
+
 class Session:
     """One conversation through a mapping. Only the box that holds it changes it.
 
@@ -63,10 +69,12 @@ class Session:
         state: TCP only, see `tcp_session.py`.
         began: virtual time in nanoseconds of its first packet.
         answered: whether a packet has come in through it.
+        window: TCP only, what sequence checks know of it, None if there are none (`tcp_window.py`).
+        is_hairpin: whether the remote is an endpoint of this box, so another host inside.
         steady: UDP only: the long timer runs, and each outbound datagram starts it again (`timers.py`).
     """
 
-    __slots__ = ("answered", "began", "expires", "mapping", "remote", "seen", "state", "steady")
+    __slots__ = ("answered", "began", "expires", "is_hairpin", "mapping", "remote", "seen", "state", "steady", "window")
 
     def __init__(self, mapping: Mapping, remote: Endpoint, seen: Endpoint, began: int) -> None:
         self.mapping = mapping
@@ -76,7 +84,9 @@ class Session:
         self.expires = 0
         self.state = TcpState.CLOSED
         self.answered = False
+        self.is_hairpin = False
         self.steady = False
+        self.window: TcpWindow | None = None
 
 
 class Mapping:
@@ -86,11 +96,12 @@ class Mapping:
         number: counts the box's mappings from 1.
         key: what `mapping_key` gave for the packet that made it.
         internal, external: the two endpoints it ties together.
-        expires: virtual time in nanoseconds, the latest `expires` of its sessions.
+        expires: virtual time in nanoseconds, the latest `expires` of its sessions and `open_until`.
+        open_until: static port forwards: until then everybody is admitted; 0 if it is none.
         sessions: its sessions by filter key (`filtering.py`): the remotes it has spoken to.
     """
 
-    __slots__ = ("expires", "external", "internal", "key", "number", "sessions")
+    __slots__ = ("expires", "external", "internal", "key", "number", "open_until", "sessions")
 
     def __init__(self, number: int, key: MappingKey, external: Endpoint) -> None:
         self.number = number
@@ -98,6 +109,7 @@ class Mapping:
         self.internal = key[1]
         self.external = external
         self.expires = 0
+        self.open_until = 0
         self.sessions: dict[str | Endpoint, list[Session]] = {}
 
     @property
@@ -108,4 +120,4 @@ class Mapping:
     def remote(self) -> str:
         """The part of the remote endpoint that the mapping depends on, as text; empty if it depends on none."""
         _, _, ip, port = self.key
-        return str(Endpoint(ip, port)) if port else ip
+        return str(Endpoint(ip, port)) if ip and port else ip

@@ -1,12 +1,21 @@
-"""Which external port a new mapping gets (RFC 4787 section 4.2.1).
+"""Which external port a new mapping gets (RFC 4787 section 4.2).
 
-    preserving   internal port 4001 -> external port 4001, if no other internal endpoint holds it; else a random one
-    random       a random one each time
+    preserving           internal port 4001 -> external port 4001, if no other internal endpoint holds it; else a
+                         random one
+    preserving-or-drop   the same, but without a second choice: the second host gets nothing
+    sequential           the port after the last one given out (`port_stride` after it): who sees two mappings knows
+                         the third
+    random               a random one each time
+    overloading          internal port 4001 -> external port 4001, even if another internal endpoint holds it. The box
+                         tells them apart by the remote; of two that talk to one remote, only the later one hears it
 
-A port is held by one internal endpoint at a time: no port overloading (RFC 4787 REQ-3, RFC 5382 REQ-7). Several
-mappings of one internal endpoint may share a port, and under "preserving" they do. That is why a box whose mapping
-depends on the remote, but which preserves ports, looks endpoint-independent from outside until two hosts want one
-port.
+Except for overloading, which RFC 4787 REQ-3 and RFC 5382 REQ-7 forbid, a port is held by one internal endpoint at a
+time. Several mappings of one internal endpoint may share a port, and under "preserving" they do. That is why a box
+whose mapping depends on the remote, but which preserves ports, looks endpoint-independent from outside until two hosts
+want one port.
+
+`port_parity` keeps even ports even and odd ones odd (RFC 4787 REQ-4; RTP took the even port and RTCP the odd one
+above). Not modelled: port contiguity (RFC 4787 section 4.2.3 asks for none).
 """
 
 from __future__ import annotations
@@ -15,24 +24,58 @@ import random
 from collections.abc import Callable
 
 from natlab.endpoint import Endpoint
-from natlab.nat.config import PortAllocation
+from natlab.nat.config import NatConfig, PortAllocation
+from natlab.nat.pool import DYNAMIC_PORTS, Share
 
-__all__ = ["DYNAMIC_PORTS", "allocate", "random_free_port"]
+__all__ = ["Ports", "random_free_port"]
 
-DYNAMIC_PORTS = range(1024, 65536)  # RFC 4787 section 4.2.2: a port above 1023 stays above 1023
+Holder = Callable[[Endpoint], Endpoint | None]
 
 
-def allocate(
-    allocation: PortAllocation, internal: Endpoint, holder: Callable[[int], Endpoint | None], rng: random.Random
-) -> int:
-    """The external port for a new mapping of `internal`.
+class Ports:
+    """Gives out the ports of one box."""
 
-    Args:
-        holder: which internal endpoint holds an external port now, None if it is free.
-    """
-    if allocation is PortAllocation.PRESERVING and holder(internal.port) in (None, internal):
-        return internal.port
-    return random_free_port(lambda port: holder(port) is None, rng)
+    def __init__(self, config: NatConfig, rng: random.Random) -> None:
+        self._allocation = config.port_allocation
+        self._stride = config.port_stride
+        self._keeps_parity = config.port_parity
+        self._rng = rng
+        self._last: dict[tuple[str, int], int] = {}  # sequential: external address, first port of the block -> index
+
+    def allocate(self, internal: Endpoint, share: Share, holder: Holder) -> Endpoint | None:
+        """The external endpoint for a new mapping of `internal`, or None if there is none left.
+
+        Args:
+            share: the address and ports to choose from.
+            holder: which internal endpoint holds an external endpoint now, None if it is free.
+        """
+        if self._allocation in _PRESERVING and internal.port in share.preservable:
+            same = Endpoint(share.ip, internal.port)
+            if self._allocation is PortAllocation.OVERLOADING or holder(same) in (None, internal):
+                return same
+        if self._allocation is PortAllocation.PRESERVING_OR_DROP:
+            return None
+        start = self._start(share)
+        count = len(share.ports)
+        for i in range(count):
+            port = share.ports[(start + i) % count]
+            if self._keeps_parity and (port - internal.port) % 2:
+                continue
+            external = Endpoint(share.ip, port)
+            if holder(external) is None:
+                self._last[share.ip, share.ports.start] = (start + i) % count
+                return external
+        return None
+
+    def _start(self, share: Share) -> int:
+        """The index of the port to try first."""
+        last = self._last.get((share.ip, share.ports.start))
+        if self._allocation is PortAllocation.SEQUENTIAL and last is not None:
+            return (last + self._stride) % len(share.ports)
+        return self._rng.randrange(len(share.ports))
+
+
+_PRESERVING = (PortAllocation.PRESERVING, PortAllocation.PRESERVING_OR_DROP, PortAllocation.OVERLOADING)
 
 
 def random_free_port(free: Callable[[int], bool], rng: random.Random) -> int:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from natlab.errors import DecodeError, LabError
-from natlab.nat import Drop, NatBox
+from natlab.nat import Drop, Hairpinned, NatBox
 from natlab.netns.namespace import Namespace
 from natlab.netns.readdress import readdress
 from natlab.packet import Packet
@@ -122,8 +122,10 @@ class Wire:
         except DecodeError:
             return
         result = end.box.outbound(packet, self._now_ns()) if end.box else packet
-        if not isinstance(result, Drop):
+        if isinstance(result, Packet):
             self._send(end, readdress(data, result), result)
+        elif isinstance(result, Hairpinned):
+            os.write(end.tun, readdress(data, result.packet))
 
     def _send(self, end: End, data: bytes, packet: Packet) -> None:
         """On its way: what is sent to nobody is lost."""

@@ -117,6 +117,10 @@ class Internet:
         self._check_name(name)
         ways = both_ways(link, delay, loss)
         ip = self._address(address, behind)
+        if not config.translates or config.external_addresses > 1:
+            raise LabError(
+                f"{name}: here a box translates and has one address: leave translates, external_addresses out"
+            )
         box = NatBox(name, config, ip, self._rng_for(name), self.journal)
         lan = f"192.168.{len(self.nats) + 1}"
         router = NatRouter(box, ip, lan, self.loop, self._tap(name), self._flight)

@@ -87,16 +87,18 @@ class NatRouter(Router):
         self._uplink = uplink
 
     def forward(self, packet: Packet) -> None:
-        """A packet from inside: to a neighbour, or translated and out."""
+        """A packet from inside: to a neighbour, or translated and out, or back in (hairpinning)."""
         neighbour = self._routes.get(packet.destination.ip)
         if neighbour is not None:
             self._pass(packet, packet, Verdict.FORWARDED, neighbour)
             return
         result = self.box.outbound(packet, self._loop.now_ns)
-        if isinstance(result, Drop):
+        if isinstance(result, Packet):
+            self._pass(packet, result, Verdict.TRANSLATED, self._uplink)
+        elif isinstance(result, Drop):
             self._drop(packet, result, super().forward)
         else:
-            self._pass(packet, result, Verdict.TRANSLATED, self._uplink)
+            self._pass(packet, result.packet, Verdict.TRANSLATED, super().forward)
 
     def receive(self, packet: Packet) -> None:
         """A packet from outside: let in and translated, or dropped."""

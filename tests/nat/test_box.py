@@ -136,7 +136,7 @@ ROWS = [
         [Out(0, R1), Out(299, R2), In(299.5, R1), In(300, R1, refused="address-and-port-dependent"), In(300, R2)],
     ),
     Row(
-        "RFC 4787 REQ-9", "a packet to the box's own address is dropped: hairpinning is not built", UDP, RFC,
+        "RFC 4787 REQ-9", "a packet to the box's own address is dropped by a box that does not hairpin", UDP, RFC,
         [Out(0, Endpoint(BOX, 4001), refused="hairpinning")],
     ),
     Row(
@@ -379,12 +379,16 @@ def test_the_journal_tells_why_and_when_a_tcp_mapping_ended(steps: list[Step], e
     assert event.time == ended and reason in event.reason
 
 
-def test_strangers_cannot_fill_the_box_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("natlab.nat.box.SESSION_LIMIT", 2000)
-    box = make_box(NatConfig(filtering=EI))
+def test_strangers_cannot_fill_the_box_for_ever() -> None:
+    box = make_box(NatConfig(filtering=EI, session_limit=2000))
     external_port(box, HOST, R1)
     results = [box.inbound(Packet(UDP, Endpoint("14.0.0.1", n), Endpoint(BOX, 4001)), 1) for n in range(3000)]
     assert sum(isinstance(result, Packet) for result in results) == 1999
     refused = box.outbound(Packet(UDP, OTHER_HOST, R1), 1)
-    assert isinstance(refused, Drop) and refused.reason.startswith("no room")
+    assert isinstance(refused, Drop) and refused.reason == "no room: the box already has 2000 sessions"
     assert external_port(box, OTHER_HOST, R1, at=300) == 4001
+
+
+def test_a_box_is_given_as_many_addresses_as_it_is_configured_for() -> None:
+    with pytest.raises(ValueError, match="box has 2 external addresses by its configuration, but was given 1"):
+        make_box(NatConfig(external_addresses=2))

@@ -1,0 +1,190 @@
+"""All mappings and sessions of one box, under every key that somebody looks them up by.
+
+    looked up by                                      finds                          by whom
+    what the mapping depends on (`mapping_key`)       a mapping                      an outbound packet
+    protocol, internal, remote as seen inside         a session                      an outbound packet, first
+    protocol, remote, external                        a session                      an inbound packet, first
+    protocol, external                                mappings (several if           an inbound packet; port allocation
+                                                      they share the port)
+    internal address                                  mappings                       limits
+
+Mappings expire lazily: there are no timer events, an entry is over when its time has come, and whoever looks next
+notices. Sweeps save memory, and they are rare: a full table is swept again only when its first entry can be over, so
+that a flood against it costs no more than the look-ups (RFC 4787 section 12).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from natlab.endpoint import Endpoint
+from natlab.events import Journal, MappingCreated, MappingEnded, MappingRefreshed
+from natlab.nat.config import NatConfig
+from natlab.nat.filtering import filter_key
+from natlab.nat.mapping import Mapping, MappingKey, Session
+from natlab.nat.tcp_window import TcpWindow
+from natlab.nat.timers import Timers
+from natlab.packet import IPProtocol
+
+__all__ = ["Table"]
+
+_TCP = int(IPProtocol.TCP)
+_SECOND = 1_000_000_000
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Table:
+    """See above; times are virtual, in integer nanoseconds.
+
+    Attributes:
+        mappings, outward, inward: the first three rows of the table above.
+        timers: how long they live.
+    """
+
+    def __init__(self, place: str, config: NatConfig, journal: Journal) -> None:
+        self._place = place
+        self._config = config
+        self._journal = journal
+        self._tells_refreshes = journal.wants(MappingRefreshed)
+        self._strict = config.checks_sequence_numbers
+        self.timers = Timers(config)
+        self.mappings: dict[MappingKey, Mapping] = {}
+        self.outward: dict[tuple[int, Endpoint, Endpoint], Session] = {}
+        self.inward: dict[tuple[int, Endpoint, Endpoint], Session] = {}
+        self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}
+        self._by_host: dict[str, dict[int, Mapping]] = {}
+        self._made = 0
+        self._sweep_at = min(1024, config.session_limit)
+        self._sweep_after = 0
+
+    # Mappings
+
+    def add(self, key: MappingKey, external: Endpoint, now: int) -> Mapping:
+        """A new mapping; it ends as if one packet had passed, unless sessions begin."""
+        if key in self.mappings:
+            self.end(self.mappings[key])
+        self._made += 1
+        mapping = Mapping(self._made, key, external)
+        mapping.expires = now + self.timers.first(mapping.protocol)
+        self.mappings[key] = mapping
+        self._holders.setdefault((mapping.protocol, external), []).append(mapping)
+        self._by_host.setdefault(mapping.internal.ip, {})[mapping.number] = mapping
+        if self._journal.wants(MappingCreated):
+            self._journal.emit(_created(self._place, mapping, now))
+        return mapping
+
+    def end(self, mapping: Mapping, reason: str = "", at: int | None = None) -> None:
+        """Takes a mapping out, with its sessions: because its time was over, or for another reason, at another time."""
+        reason = reason or self.timers.reason(mapping)
+        for session in [session for group in mapping.sessions.values() for session in group]:
+            self.forget(session)
+        del self.mappings[mapping.key]
+        _remove(self._holders, (mapping.protocol, mapping.external), mapping)
+        host = self._by_host[mapping.internal.ip]
+        del host[mapping.number]
+        if not host:
+            del self._by_host[mapping.internal.ip]
+        if self._journal.wants(MappingEnded):
+            time = mapping.expires if at is None else at
+            self._journal.emit(MappingEnded(time / _SECOND, self._place, mapping.number, reason))
+
+    def holders(self, protocol: int, external: Endpoint, now: int) -> list[Mapping]:
+        """The mappings of an external endpoint, oldest first; ends those whose time is over."""
+        holders = self._holders.get((protocol, external), [])
+        for mapping in [mapping for mapping in holders if mapping.expires <= now]:
+            self.end(mapping)
+        return holders
+
+    def is_full_for(self, host: str, now: int) -> bool:
+        """Whether a host has as many mappings as one may have (RFC 6888 REQ-4)."""
+        limit = self._config.mappings_per_host
+        if limit is None or len(self._by_host.get(host, ())) < limit:
+            return False
+        for mapping in [mapping for mapping in self._by_host[host].values() if mapping.expires <= now]:
+            self.end(mapping)
+        return len(self._by_host.get(host, ())) >= limit
+
+    # Sessions
+
+    def begin(self, mapping: Mapping, remote: Endpoint, seen: Endpoint, now: int) -> Session:
+        """A new session; where one with the same endpoints is left, it takes its place."""
+        session = Session(mapping, remote, seen, now)
+        if self._strict and mapping.protocol == _TCP:
+            session.window = TcpWindow()
+        outward = (mapping.protocol, mapping.internal, seen)
+        inward = (mapping.protocol, remote, mapping.external)
+        for table, key in ((self.outward, outward), (self.inward, inward)):
+            if key in table:
+                self.forget(table[key])
+        self.outward[outward] = self.inward[inward] = session
+        mapping.sessions.setdefault(filter_key(self._config.filtering, remote), []).append(session)
+        return session
+
+    def forget(self, session: Session) -> None:
+        mapping = session.mapping
+        del self.outward[mapping.protocol, mapping.internal, session.seen]
+        del self.inward[mapping.protocol, session.remote, mapping.external]
+        _remove(mapping.sessions, filter_key(self._config.filtering, session.remote), session)
+
+    def set_expiry(self, session: Session, expires: int, now: int) -> None:
+        """Sets a session's end, and its mapping's."""
+        mapping = session.mapping
+        was_latest = expires < session.expires == mapping.expires
+        session.expires = expires
+        if was_latest:
+            self.set_mapping_expiry(mapping, now)
+        elif expires > mapping.expires:
+            mapping.expires = expires
+            if self._tells_refreshes:
+                self._tell_refresh(mapping, now)
+
+    def set_mapping_expiry(self, mapping: Mapping, now: int) -> None:
+        """A mapping ends with the last of its sessions, or with its port forward."""
+        ends = [session.expires for group in mapping.sessions.values() for session in group]
+        mapping.expires = max([*ends, mapping.open_until])
+        if self._tells_refreshes:
+            self._tell_refresh(mapping, now)
+
+    def _tell_refresh(self, mapping: Mapping, now: int) -> None:
+        self._journal.emit(MappingRefreshed(now / _SECOND, self._place, mapping.number, mapping.expires / _SECOND))
+
+    # Room
+
+    def expire(self, now: int) -> None:
+        """Ends all whose time is over."""
+        for mapping in [mapping for mapping in self.mappings.values() if mapping.expires <= now]:
+            self.end(mapping)
+        for session in [session for session in self.outward.values() if session.expires <= now]:
+            self.forget(session)
+
+    def has_room(self, now: int) -> bool:
+        """Whether one more session may begin."""
+        limit = self._config.session_limit
+        if len(self.outward) >= self._sweep_at and now >= self._sweep_after:
+            self.expire(now)
+            self._sweep_at = min(max(1024, 2 * len(self.outward)), limit)
+            if len(self.outward) >= limit:
+                self._sweep_after = min(session.expires for session in self.outward.values())
+        return len(self.outward) < limit
+
+
+def _remove(groups: dict[Key, list[Value]], key: Key, value: Value) -> None:
+    """Takes a value out of its group, and the group away if that was the last one."""
+    groups[key].remove(value)
+    if not groups[key]:
+        del groups[key]
+
+
+def _created(place: str, mapping: Mapping, now: int) -> MappingCreated:
+    return MappingCreated(
+        now / _SECOND,
+        place,
+        mapping.number,
+        IPProtocol(mapping.protocol).name,
+        mapping.internal,
+        mapping.external,
+        mapping.remote,
+        mapping.expires / _SECOND,
+    )
