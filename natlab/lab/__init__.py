@@ -11,7 +11,7 @@ capture.py    journal -> capture files
 figure.py     a picture with alt text and plain text; svg.py its shapes, palette.py its colours
 checks.py     what the notebooks' exercises check answers with
 six_packets.py, knocks.py, udp_timers.py    a NAT box seen from outside: its table, its door, its patience
-port_reuse.py what the lesson on SO_REUSEPORT plays, draws and checks
+port_reuse.py what the lesson on SO_REUSEPORT plays, draws and checks; which_nat.py the one on classifying NATs
 demo.py       the first hole punch, for `python -m natlab demo`
 """
 
