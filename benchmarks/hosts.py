@@ -26,7 +26,7 @@ from natlab.host import Node
 
 SIZES = (100, 1_000, 10_000)
 HOUR = 3600.0
-HOST_HOURS = 100  # idle time to measure, in hosts times hours
+HOST_HOURS = 1_000  # idle time to measure, in hosts times hours
 
 
 def rows() -> Iterator[Row]:
