@@ -361,6 +361,8 @@ async def _answer_pings(stream: MuxedStream, _: Connection) -> None:
 
 def _multiaddr(given: Multiaddr | str) -> Multiaddr:
     """Raises ValueError."""
+    if not isinstance(given, str | Multiaddr):
+        raise ValueError(f"an address is a multiaddr such as /ip4/127.0.0.1/tcp/4001, or its text, not {given!r}")
     return address.parse(given) if isinstance(given, str) else given
 
 

@@ -103,7 +103,13 @@ class Swarm:
     # ---- accepting
 
     async def listen(self, local: Endpoint) -> Endpoint:
-        """Raises SocketError."""
+        """Raises SocketError.
+
+        With port reuse a second node could listen on the same endpoint, and dials would reach either. So a chosen port
+        must first be free for a listener that shares with nobody.
+        """
+        if self._reuse_port and local.port:
+            (await self._network.listen_tcp(local)).close()
         listener = await self._network.listen_tcp(local, reuse_port=self._reuse_port)
         self._listeners.append(listener)
         self._tasks.start(self._accept_all(listener), f"{self._recorder.place} listens on {listener.local}")

@@ -1,6 +1,7 @@
 """Two and three nodes, the same tests on the simulated internet and on this computer's loopback."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -187,7 +188,7 @@ def test_nobody_answers(world):
     "given",
     [
         "", "nonsense", "11.0.0.1:4001", "/ip4/300.0.0.1/tcp/4001", "/ip4/11.0.0.1/tcp/99999", "/ip4/11.0.0.1/tcp",
-        "/ip4/11.0.0.1/tcp/4001", "/ip4/11.0.0.1/tcp/4001/p2p/QmNotAPeer",
+        "/ip4/11.0.0.1/tcp/4001", "/ip4/11.0.0.1/tcp/4001/p2p/QmNotAPeer", None, 5,
     ],
 )  # fmt: skip
 def test_a_malformed_address_is_the_callers_mistake(world, given):
@@ -319,6 +320,20 @@ def test_a_taken_address_is_an_error_and_leaves_nothing_open(sim):
         (await alice._core.network.listen_tcp(Endpoint("0.0.0.0", 5))).close()
 
     sim.run(main, "alice")
+
+
+def test_two_nodes_on_one_address(world):
+    async def main(alice):
+        taken = str(alice.addresses[0]).partition("/p2p/")[0]
+        other = world.node("bob", network=alice._core.network, listen=[taken])
+        with pytest.raises(SocketError) as refused:
+            await other.start()
+        assert refused.value.errno == errno.EADDRINUSE
+        await alice.close()
+        async with world.node("carol", network=alice._core.network, listen=[taken]):
+            pass  # the address is free again
+
+    world.run(main, "alice")
 
 
 def test_the_same_seed_gives_the_same_journal(make_sim):
