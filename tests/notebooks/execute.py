@@ -16,7 +16,12 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """The notebook with the outputs of a run of all its cells; an error in a cell is raised."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=120, kernel_name="python3", record_timing=False, resources={"metadata": {"path": path.parent}}
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,  # on a busy computer one print comes in several messages
+        resources={"metadata": {"path": path.parent}},
     ).execute()
     notebook.metadata["language_info"] = {"name": "python"}  # not this machine's patch release
     return notebook
