@@ -49,14 +49,6 @@ def test_a_hard_nat_cannot_be_punched_and_a_preserving_one_can():
     assert list(lucky.punches.outcome) == ["success"]
 
 
-def test_ladder_and_map_are_of_everybody_but_the_crowd():
-    lab = Lab()
-    lab.node("relay")
-    lab.crowd(2)
-    assert "crowd" not in lab.ladder().text + lab.draw().text
-    assert lab.draw("relay", "crowd 1").text.count("crowd") == 1
-
-
 def test_the_crowd_lives_in_different_first_octets_and_activates_an_address():
     lab = Lab()
     crowd = lab.crowd(4)
@@ -202,31 +194,6 @@ def test_boxes_of_one_preset_get_numbered_names():
     lab = Lab()
     assert [lab.nat("home").name for _ in range(3)] == ["home", "home 2", "home 3"]
     assert lab.nat("office", name="cafe").name == "cafe"
-
-
-def test_a_capture_file_holds_each_packet_once_or_what_one_place_saw(punched, tmp_path):
-    assert punched.pcap(tmp_path / "all.pcap") == (punched.packets.verdict == "sent").sum()
-    assert punched.pcap(tmp_path / "home.pcap", "home") == (punched.packets.place == "home").sum()
-    both = punched.packets.place.isin(["alice", "home"]).sum()
-    assert punched.pcap(tmp_path / "both.pcap", "alice", "home") == both
-    assert (tmp_path / "home.pcap").read_bytes()[:4] == bytes.fromhex("0a0d0d0a")
-
-
-def test_a_capture_names_the_rule_that_dropped_a_packet(tmp_path):
-    lab = Lab()
-    alice, bob = lab.host("alice", lab.nat("home")), lab.host("bob")
-    lab.run(_datagrams(lab, bob, alice, [0.0], to=Endpoint("11.0.0.1", 9)))
-    lab.pcap(tmp_path / "lab.pcap", "bob", "home")
-    assert b"dropped: no mapping: nothing inside uses 11.0.0.1:9 for UDP" in (tmp_path / "lab.pcap").read_bytes()
-
-
-def test_a_capture_of_one_place_holds_nothing_that_happened_on_its_link(tmp_path):
-    lab = Lab()
-    alice, bob = lab.host("alice", link=LinkConfig(duplication=1.0)), lab.host("bob", loss=1.0)
-    lab.run(_datagrams(lab, alice, bob, [0.0, 0.1]))
-    assert list(lab.packets.query("place == 'alice'").verdict) == ["sent", "duplicated"] * 2
-    assert lab.pcap(tmp_path / "alice.pcap", "alice") == 2
-    assert lab.pcap(tmp_path / "bob.pcap", "bob") == 0
 
 
 async def _datagrams(

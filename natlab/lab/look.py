@@ -1,0 +1,176 @@
+"""Looking at a lab: tables, ladders, maps and captures, all of them views of its journal.
+
+    tables     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches
+    graph      lab.reachability
+    pictures   lab.ladder(...)  lab.replay(...)  lab.draw(...)
+    capture    lab.pcap(path)
+
+Whatever is shown is computed from the journal when asked for, so looking changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import pandas as pd
+
+from natlab.errors import LabError
+from natlab.events import Journal
+from natlab.host import Node
+from natlab.lab import capture, views
+from natlab.lab import draw as drawing
+from natlab.lab import ladder as ladders
+from natlab.lab.figure import Figure
+from natlab.lab.topology import COMPUTERS, Place, Topology
+from natlab.sim.host import EPOCH
+from natlab.wire import pcapng
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox
+
+_MAPPING_COLUMNS = ("box", "internal", "external", "remote", "created", "last_used")
+
+
+class Look(ABC):
+    """What a lab shows of itself.
+
+    Attributes:
+        journal: everything that happened, in order.
+        nodes: libp2p nodes by name, in the order they were made.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.nodes: dict[str, Node] = {}
+        self._places: list[Place] = []
+        self._crowd: list[str] = []  # names of helpers, which pictures leave out
+
+    @property
+    @abstractmethod
+    def now(self) -> float:
+        """Virtual seconds since the lab began."""
+
+    @property
+    def packets(self) -> pd.DataFrame:
+        """Each packet at each place; columns: `natlab.lab.views.packets`."""
+        return views.packets(self.journal)
+
+    @property
+    def mappings(self) -> pd.DataFrame:
+        """Each NAT mapping over its life; columns: `natlab.lab.views.mappings`."""
+        return views.mappings(self.journal, self.now)
+
+    @property
+    def observations(self) -> pd.DataFrame:
+        """Who told whom which observed address; columns: `natlab.lab.views.observations`."""
+        return views.observations(self.journal, self._names)
+
+    @property
+    def connections(self) -> pd.DataFrame:
+        """Each connection, both ends in one row; columns: `natlab.lab.views.connections`."""
+        return views.connections(self.journal, self._names)
+
+    @property
+    def punches(self) -> pd.DataFrame:
+        """Each attempt at a hole punch; columns: `natlab.lab.views.punches`."""
+        return views.punches(self.journal, self._names)
+
+    @property
+    def reachability(self) -> nx.DiGraph[str]:
+        """Who can reach whom and how, by what happened; attributes: `natlab.lab.views.reachability`."""
+        return views.reachability(self.journal, self._names, self.nodes)
+
+    def ladder(
+        self,
+        *hosts: str,
+        since: float = 0.0,
+        until: float = math.inf,
+        show: Collection[str] = ladders.SHOWN,
+    ) -> Figure:
+        """The packet ladder: a line per host and NAT box, time downward, an arrow per packet and message.
+
+        Args:
+            hosts: who gets a line, left to right; everybody but the crowd by default.
+            since, until: seconds since the lab began.
+            show: words of `natlab.lab.ladder.SHOWABLE`; by default not the data inside connections.
+
+        Raises:
+            LabError: no such host, or no such thing to show.
+        """
+        line = self._known(hosts) or self._cast()
+        events = self.journal.events
+        return ladders.ladder(events, self._topology, self._names, line, since=since, until=until, show=show)
+
+    def replay(
+        self,
+        *hosts: str,
+        since: float = 0.0,
+        until: float = math.inf,
+        show: Collection[str] = ladders.SHOWN,
+    ) -> VBox:
+        """The ladder to leaf through, with the mappings of each moment: a Jupyter widget. Arguments as `ladder`.
+
+        Raises:
+            LabError: no such host or thing to show, or nothing happened in this time.
+        """
+        from natlab.lab.replay import replay  # the widget library loads when first used
+
+        line, events = hosts or self._cast(), self.journal.events
+        moments = ladders.moments(events, self._topology, self._names, line, since=since, until=until, show=show)
+        return replay(
+            moments,
+            lambda begin, end: self.ladder(*line, since=begin, until=end, show=show),
+            lambda moment: views.mappings(self.journal.until(moment), moment)[list(_MAPPING_COLUMNS)],
+        )
+
+    def draw(self, *hosts: str) -> Figure:
+        """Who is where and who can reach whom: everybody but the crowd by default.
+
+        Raises:
+            LabError: no such host.
+        """
+        return drawing.draw(self._topology, self.reachability, self._known(hosts) or self._cast())
+
+    def pcap(self, path: str | Path, *places: str) -> int:
+        """Writes packets to a capture file (pcapng) for Wireshark and returns their number.
+
+        Each host or NAT box is an interface of the file; a packet that was dropped carries the rule as its comment.
+
+        Args:
+            places: hosts and NAT boxes, to capture what they saw; by default each packet once, as first sent.
+
+        Raises:
+            LabError: no such place.
+        """
+        seen = capture.seen_at(self.journal, self._known(places)) if places else capture.first_sent(self.journal)
+        with Path(path).open("wb") as file:
+            return pcapng.write(file, places or [place.name for place in self._places], seen, epoch=int(EPOCH))
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The hosts and NAT boxes, in the order they were made."""
+        return tuple(self._places)
+
+    @property
+    def _topology(self) -> Topology:
+        return Topology(self._places)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {str(node.peer_id): name for name, node in self.nodes.items()}
+
+    def _known(self, names: Sequence[str]) -> Sequence[str]:
+        """The names as they came, all of them places of this lab."""
+        known = [place.name for place in self._places]
+        for name in names:
+            if name not in known:
+                raise LabError(f"there is no {name!r} in this lab (there are: {', '.join(known) or 'none yet'})")
+        return names
+
+    def _cast(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self._places if p.kind in COMPUTERS and p.name not in self._crowd)
