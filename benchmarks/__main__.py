@@ -15,7 +15,7 @@ import sys
 
 from benchmarks import table
 
-GROUPS = ("packets", "punch", "hosts", "loopback")
+GROUPS = ("packets", "hops", "punch", "hosts", "loopback")
 
 
 def main() -> int:

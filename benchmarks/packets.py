@@ -110,17 +110,19 @@ def simpy() -> float:
     return _printed(str(python_with_rivals()), str(HERE / "simpy_packets.py"))
 
 
-def ns3() -> float:
+def ns3(links: int = LINKS) -> float:
+    """Packets per second over so many links; builds it the first time."""
+
     def build(target: Path) -> None:
         modules = [f"-lns3-{module}" for module in ("point-to-point", "internet", "traffic-control", "network", "core")]
         run("g++", "-O2", "-std=c++17", "-o", str(target / "packets"), str(HERE / "ns3_packets.cc"), *modules)
 
     if shutil.which("g++") is None or not Path("/usr/include/ns3/core-module.h").exists():
         raise NotHere("needs g++ and Debian's libns3-dev")
-    return _printed(str(kept("ns3", [HERE / "ns3_packets.cc"], build) / "packets"))
+    return _printed(str(kept("ns3", [HERE / "ns3_packets.cc"], build) / "packets"), links=links)
 
 
-def _printed(*command: str) -> float:
+def _printed(*command: str, links: int = LINKS) -> float:
     """What a contestant's program prints, run with the same load."""
-    load = [str(PACKETS), str(BURST), str(LINKS), str(DELAY_NS)]
+    load = [str(PACKETS), str(BURST), str(links), str(DELAY_NS)]
     return float(subprocess.run([*command, *load], check=True, capture_output=True, text=True).stdout)
