@@ -3,19 +3,26 @@
 Bytes, checksums and header layouts exist only where a packet meets the real world: `natlab.wire.ip` writes them for
 capture files and TUN devices. A packet is a NamedTuple: immutable, and cheap to make at every hop.
 
-Not modelled: IP fragments, DSCP, TCP urgent data.
+ICMP is a packet too (RFC 792; RFC 4443 where the addresses are IPv6). An echo request has an identifier where UDP has
+its source port, and the reply has it where UDP has its destination port (RFC 5508 section 3.1), so that a NAT box
+treats a ping like any conversation. An error has no port at all; it quotes the packet that it is about:
+
+    alice ── UDP :5000 to 12.0.0.1:9 ──> bob, where nobody has port 9
+    alice <── ICMP port unreachable ──── bob        quoting "UDP 192.168.1.2:5000 to 12.0.0.1:9"
+
+Not modelled: IP fragments, DSCP, TCP urgent data, ICMP other than in `IcmpKind`.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum, IntFlag, StrEnum
 from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
 
 
 class IPProtocol(IntEnum):
-    """IANA protocol numbers."""
+    """IANA protocol numbers. ICMP stands for ICMPv6 as well, whose number is 58: the addresses tell."""
 
     ICMP = 1
     TCP = 6
@@ -32,18 +39,54 @@ class Flag(IntFlag):
     ACK = 16
 
 
-class Packet(NamedTuple):
-    """One UDP datagram or TCP segment.
+class IcmpKind(StrEnum):
+    """What an ICMP message says: its type and code by name; `natlab.wire.icmp` has the numbers."""
+
+    ECHO_REQUEST = "echo request"
+    ECHO_REPLY = "echo reply"
+    NETWORK_UNREACHABLE = "network unreachable"
+    HOST_UNREACHABLE = "host unreachable"
+    PORT_UNREACHABLE = "port unreachable"
+    PROHIBITED = "administratively prohibited"
+    TOO_BIG = "packet too big"  # RFC 792 calls it "fragmentation needed and DF set"
+    TIME_EXCEEDED = "time exceeded"
+    REASSEMBLY_TIME_EXCEEDED = "reassembly time exceeded"
+
+
+class Icmp(NamedTuple):
+    """What only ICMP packets have.
 
     Attributes:
-        protocol: UDP or TCP, an `IPProtocol` (a plain int compares equal).
-        source, destination: the endpoints in the header as it is now; a NAT box changes them.
-        payload: the bytes it carries.
+        kind: what it says.
+        quoted: errors only, the packet it is about, as it was where the error was made. On the wire an error has room
+            for its first bytes only, so what was read from there may lack the end of its payload, and TCP's fields
+            behind the sequence number.
+        mtu: TOO_BIG only, the largest size that would have passed, in bytes; 0 if the router does not say.
+    """
+
+    kind: IcmpKind
+    quoted: Packet | None = None
+    mtu: int = 0
+
+    def __str__(self) -> str:
+        words = f"{self.kind} (MTU {self.mtu})" if self.mtu else str(self.kind)
+        return words if self.quoted is None else f"{words}, for {describe(self.quoted)}"
+
+
+class Packet(NamedTuple):
+    """One UDP datagram, TCP segment or ICMP message.
+
+    Attributes:
+        protocol: UDP, TCP or ICMP, an `IPProtocol` (a plain int compares equal).
+        source, destination: the endpoints in the header as it is now; a NAT box changes them. Where ICMP has no
+            identifier the port is 0.
+        payload: the bytes it carries; none in an ICMP error.
         flags: TCP control bits, a plain int (an `IntFlag` operation costs a microsecond).
-        seq, ack: TCP sequence and acknowledgement numbers, 0 to 2**32 - 1.
+        seq, ack: TCP sequence and acknowledgement numbers, 0 to 2**32 - 1; `seq` is also an echo's, 0 to 65535.
         window: TCP receive window in bytes, already scaled.
         flight: number given by the first sender and kept across translation; the same packet at every hop.
         ttl: hops left.
+        icmp: what only ICMP packets have; None in others.
     """
 
     protocol: int
@@ -56,14 +99,77 @@ class Packet(NamedTuple):
     window: int = 0
     flight: int = 0
     ttl: int = 64
+    icmp: Icmp | None = None
 
     @property
     def size(self) -> int:
         """Bytes on the wire: IP header, transport header, payload (no options)."""
         ip = 40 if ":" in self.source.ip else 20
+        quoted = self.quoted
+        if quoted is not None:
+            return ip + 8 + min(quoted.size, quotable(ip))
         return ip + (20 if self.protocol == IPProtocol.TCP else 8) + len(self.payload)
 
     @property
+    def quoted(self) -> Packet | None:
+        """The packet that an ICMP error is about; None if this is no error."""
+        return None if self.icmp is None else self.icmp.quoted
+
+    @property
     def flag_names(self) -> str:
-        """`SYN`, `SYN ACK`, ... in header order; empty for UDP."""
+        """`SYN`, `SYN ACK`, ... in header order; empty for UDP and ICMP."""
         return " ".join(str(flag.name) for flag in Flag if self.flags & flag)
+
+
+def quotable(ip_header: int) -> int:
+    """How many bytes of a packet an error quotes: what keeps it within 576 bytes (RFC 1812 section 4.3.2.3), or within
+    IPv6's least MTU of 1280 (RFC 4443 section 2.4)."""
+    return (1280 if ip_header == 40 else 576) - ip_header - 8
+
+
+def describe(packet: Packet) -> str:
+    """A packet in a few words: `UDP 11.0.0.1:5000 to 12.0.0.1:9`."""
+    protocol = IPProtocol(packet.protocol).name
+    kind = f" {packet.icmp.kind}" if packet.icmp is not None else ""
+    return f"{protocol}{kind} {end_of(packet, packet.source)} to {end_of(packet, packet.destination)}"
+
+
+def end_of(packet: Packet, end: Endpoint) -> str:
+    """One end of a packet as text; where ICMP has no identifier, the address alone."""
+    return end.ip if packet.icmp is not None and not end.port else str(end)
+
+
+def echo_request(source: Endpoint, to: str, sequence: int, payload: bytes = b"", ttl: int = 64) -> Packet:
+    """A ping. `source` is an address and the identifier."""
+    return Packet(
+        IPProtocol.ICMP,
+        source,
+        Endpoint(to, 0),
+        payload,
+        seq=sequence,
+        ttl=ttl,
+        icmp=Icmp(IcmpKind.ECHO_REQUEST),
+    )
+
+
+def echo_reply(request: Packet) -> Packet:
+    """The answer to a ping: the same bytes back (RFC 1122 section 3.2.2.6)."""
+    return Packet(
+        request.protocol,
+        request.destination,
+        request.source,
+        request.payload,
+        seq=request.seq,
+        icmp=Icmp(IcmpKind.ECHO_REPLY),
+    )
+
+
+def icmp_error(kind: IcmpKind, by: str, packet: Packet, mtu: int = 0) -> Packet | None:
+    """An error about `packet`, to whoever sent it, from the address `by`.
+
+    None about an ICMP error: an error about an error could go on for ever (RFC 1122 section 3.2.2, RFC 4443 section
+    2.4).
+    """
+    if packet.quoted is not None:
+        return None
+    return Packet(IPProtocol.ICMP, Endpoint(by, 0), Endpoint(packet.source.ip, 0), icmp=Icmp(kind, packet, mtu))

@@ -1,6 +1,6 @@
 """IPv4 and IPv6 packets as bytes: where a packet of the lab meets Wireshark or a TUN device.
 
-    encode    Packet -> header, TCP or UDP header, payload, with all checksums
+    encode    Packet -> header, TCP, UDP or ICMP header, payload, with all checksums
     decode    the reverse; checks every length and every checksum
 
     IPv4 (RFC 791)    version:4 IHL:4 | DSCP:8 | length:16 | id:16 | flags, offset:16 | TTL:8 | protocol:8 |
@@ -10,9 +10,14 @@
     UDP (RFC 768)     source:16 | destination:16 | length:16 | checksum:16
     TCP (RFC 9293)    source:16 | destination:16 | sequence:32 | acknowledgement:32 |
                       data offset:4 reserved:4 flags:8 | window:16 | checksum:16 | urgent:16
+    ICMP              see `icmp.py`
 
-Checksums are the 16-bit ones' complement sum of RFC 1071; UDP's and TCP's also cover a pseudo-header with the
-addresses, which is why a NAT box cannot leave them alone.
+Checksums are the 16-bit ones' complement sum of RFC 1071; UDP's, TCP's and ICMPv6's also cover a pseudo-header with
+the addresses, which is why a NAT box cannot leave them alone.
+
+An ICMP error quotes a packet, of which it holds the beginning only: as many bytes as `natlab.packet.quotable` says when
+written, IP header and eight bytes at least when read (RFC 792). The quoted IP header's checksum must be right, the
+quoted transport header's is not looked at (RFC 5508 REQ-3), since it may cover what is not there.
 
 Not modelled: fragments and IPv6 extension headers (refused), IPv4 and TCP options (skipped when read), the TCP window
 scale (a window above 65535 is written as 65535), `Packet.flight` (0 when read).
@@ -25,13 +30,16 @@ import struct
 
 from natlab.endpoint import Endpoint, parse_ip
 from natlab.errors import DecodeError
-from natlab.packet import IPProtocol, Packet
+from natlab.packet import Icmp, IcmpKind, IPProtocol, Packet, quotable
+from natlab.wire import icmp
 
 __all__ = ["MAX_PACKET", "checksum", "decode", "encode"]
 
 MAX_PACKET = 65535  # bytes: the length fields of IPv4 and UDP have 16 bits
 
-_UDP, _TCP = int(IPProtocol.UDP), int(IPProtocol.TCP)
+_UDP, _TCP, _ICMP = int(IPProtocol.UDP), int(IPProtocol.TCP), int(IPProtocol.ICMP)
+_ICMPV6 = 58
+_LEAST_QUOTED = 8  # bytes behind the quoted IP header (RFC 792): TCP's and UDP's ports, an echo's identifier
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
 _IPV6 = struct.Struct("!IHBB16s16s")
 _UDP_HEADER = struct.Struct("!HHHH")
@@ -54,7 +62,7 @@ def encode(packet: Packet) -> bytes:
     """The packet from its IP header on.
 
     Raises:
-        ValueError: neither UDP nor TCP, endpoints of two IP versions, or longer than `MAX_PACKET`.
+        ValueError: of no protocol known here, endpoints of two IP versions, or longer than `MAX_PACKET`.
     """
     if packet.source.version != packet.destination.version:
         raise ValueError(f"{packet.source} and {packet.destination} are not of one IP version")
@@ -64,14 +72,16 @@ def encode(packet: Packet) -> bytes:
     transport = _encode_transport(packet, source + destination)
     if len(source) == 4:
         return _ipv4_header(packet, source, destination, len(transport)) + transport
-    return _IPV6.pack(6 << 28, len(transport), packet.protocol, packet.ttl, source, destination) + transport
+    protocol = _ICMPV6 if packet.protocol == _ICMP else packet.protocol
+    return _IPV6.pack(6 << 28, len(transport), protocol, packet.ttl, source, destination) + transport
 
 
 def decode(data: bytes) -> Packet:
     """Reads one IP packet; bytes after its length are ignored (link padding).
 
     Raises:
-        DecodeError: cut short, a length that cannot be, a wrong checksum, a fragment, or not UDP or TCP.
+        DecodeError: cut short, a length that cannot be, a wrong checksum, a fragment, or a protocol or ICMP message
+            not known here.
     """
     version = data[0] >> 4 if data else 0
     if version == 4:
@@ -99,7 +109,20 @@ def _encode_transport(packet: Packet, addresses: bytes) -> bytes:
         fields = (*ports, packet.seq, packet.ack, 5 << 4, packet.flags, min(packet.window, 0xFFFF))
         bare = _TCP_HEADER.pack(*fields, 0, 0) + packet.payload
         return _TCP_HEADER.pack(*fields, _checksum(_TCP, addresses, bare), 0) + packet.payload
-    raise ValueError(f"only UDP and TCP packets have a byte form here, not protocol {packet.protocol}")
+    if packet.protocol == _ICMP and packet.icmp is not None:
+        return _encode_icmp(packet, packet.icmp, addresses)
+    raise ValueError(f"only UDP, TCP and ICMP packets have a byte form here, not protocol {packet.protocol}")
+
+
+def _encode_icmp(packet: Packet, message: Icmp, addresses: bytes) -> bytes:
+    version = packet.source.version
+    body = packet.payload
+    if message.quoted is not None:
+        body = encode(message.quoted)[: quotable(40 if version == 6 else 20)]
+    identifier = packet.source.port or packet.destination.port
+    bare = icmp.encode(icmp.Message(message.kind, body, identifier, packet.seq, message.mtu), version)
+    total = checksum(bare) if version == 4 else _checksum(_ICMPV6, addresses, bare)
+    return bare[:2] + total.to_bytes(2, "big") + bare[4:]
 
 
 def _checksum(protocol: int, addresses: bytes, transport: bytes) -> int:
@@ -108,26 +131,43 @@ def _checksum(protocol: int, addresses: bytes, transport: bytes) -> int:
 
 
 def _decode_ipv4(data: bytes) -> Packet:
+    header, total, ttl, protocol, source, destination = _read_ipv4(data)
+    if total > len(data):
+        raise DecodeError(f"IPv4 lengths do not fit: header {header}, packet {total}, received {len(data)}")
+    return _decode_transport(protocol, source, destination, data[header:total], ttl)
+
+
+def _read_ipv4(data: bytes) -> tuple[int, int, int, int, bytes, bytes]:
+    """The header of what may be the beginning of a packet only: its length, the packet's, and its other fields."""
     if len(data) < _IPV4.size:
         raise DecodeError(f"IPv4 header cut short: {len(data)} of {_IPV4.size} bytes")
     first, _, total, _, fragment, ttl, protocol, _, source, destination = _IPV4.unpack_from(data)
     header = 4 * (first & 0x0F)
-    if not 20 <= header <= total <= len(data):
+    if not (20 <= header <= total and header <= len(data)):
         raise DecodeError(f"IPv4 lengths do not fit: header {header}, packet {total}, received {len(data)}")
     if checksum(data[:header]):
         raise DecodeError("IPv4 header checksum is wrong")
     if fragment & _FRAGMENT:
         raise DecodeError("IPv4 fragments are not supported")
-    return _decode_transport(protocol, source, destination, data[header:total], ttl)
+    if protocol == _ICMPV6:
+        raise DecodeError("ICMPv6 over IPv4")
+    return header, total, ttl, protocol, source, destination
 
 
 def _decode_ipv6(data: bytes) -> Packet:
-    if len(data) < _IPV6.size:
-        raise DecodeError(f"IPv6 header cut short: {len(data)} of {_IPV6.size} bytes")
-    _, length, protocol, ttl, source, destination = _IPV6.unpack_from(data)
+    length, ttl, protocol, source, destination = _read_ipv6(data)
     if len(data) < _IPV6.size + length:
         raise DecodeError(f"IPv6 payload cut short: {len(data) - _IPV6.size} of {length} bytes")
     return _decode_transport(protocol, source, destination, data[_IPV6.size : _IPV6.size + length], ttl)
+
+
+def _read_ipv6(data: bytes) -> tuple[int, int, int, bytes, bytes]:
+    if len(data) < _IPV6.size:
+        raise DecodeError(f"IPv6 header cut short: {len(data)} of {_IPV6.size} bytes")
+    _, length, protocol, ttl, source, destination = _IPV6.unpack_from(data)
+    if protocol == _ICMP:
+        raise DecodeError("ICMP of IPv4 over IPv6")
+    return length, ttl, _ICMP if protocol == _ICMPV6 else protocol, source, destination
 
 
 def _decode_transport(protocol: int, source: bytes, destination: bytes, data: bytes, ttl: int) -> Packet:
@@ -135,7 +175,9 @@ def _decode_transport(protocol: int, source: bytes, destination: bytes, data: by
         return _decode_udp(source, destination, data, ttl)
     if protocol == _TCP:
         return _decode_tcp(source, destination, data, ttl)
-    raise DecodeError(f"neither UDP nor TCP: protocol {protocol}")
+    if protocol == _ICMP:
+        return _decode_icmp(source, destination, data, ttl)
+    raise DecodeError(f"neither UDP, TCP nor ICMP: protocol {protocol}")
 
 
 def _decode_udp(source: bytes, destination: bytes, data: bytes, ttl: int) -> Packet:
@@ -167,6 +209,61 @@ def _decode_tcp(source: bytes, destination: bytes, data: bytes, ttl: int) -> Pac
         raise DecodeError("TCP checksum is wrong")
     ends = _endpoint(source, source_port), _endpoint(destination, destination_port)
     return Packet(_TCP, *ends, data[header:], flags, seq, ack, window, ttl=ttl)
+
+
+def _decode_icmp(source: bytes, destination: bytes, data: bytes, ttl: int) -> Packet:
+    is_v4 = len(source) == 4
+    if checksum(data) if is_v4 else _checksum(_ICMPV6, source + destination, data):
+        raise DecodeError("ICMP checksum is wrong")
+    message = icmp.decode(data, 4 if is_v4 else 6)
+    if message.is_error:
+        about = Icmp(message.kind, _decode_quoted(message.body, is_v4), message.mtu)
+        return Packet(_ICMP, _endpoint(source, 0), _endpoint(destination, 0), ttl=ttl, icmp=about)
+    return _echo(message, source, destination, message.body, ttl)
+
+
+def _echo(message: icmp.Message, source: bytes, destination: bytes, payload: bytes, ttl: int) -> Packet:
+    """The identifier belongs to whoever asks."""
+    asks = message.kind is IcmpKind.ECHO_REQUEST
+    ends = (
+        _endpoint(source, message.identifier if asks else 0),
+        _endpoint(destination, 0 if asks else message.identifier),
+    )
+    return Packet(_ICMP, *ends, payload, seq=message.sequence, ttl=ttl, icmp=Icmp(message.kind))
+
+
+def _decode_quoted(data: bytes, is_v4: bool) -> Packet:
+    """The packet that an error is about, as far as it is there."""
+    if not data or data[0] >> 4 != (4 if is_v4 else 6):
+        raise DecodeError("an ICMP error quotes a packet of its own IP version")
+    if is_v4:
+        header, total, ttl, protocol, source, destination = _read_ipv4(data)
+    else:
+        length, ttl, protocol, source, destination = _read_ipv6(data)
+        header, total = _IPV6.size, _IPV6.size + length
+    quoted = data[header:total]
+    if len(quoted) < _LEAST_QUOTED:
+        raise DecodeError(f"an ICMP error quotes {_LEAST_QUOTED} bytes behind the IP header, not {len(quoted)}")
+    if protocol == _ICMP:
+        message = icmp.decode(quoted, 4 if is_v4 else 6)
+        if message.is_error:
+            raise DecodeError("an ICMP error about an ICMP error")
+        return _echo(message, source, destination, message.body, ttl)
+    if protocol not in (_UDP, _TCP):
+        raise DecodeError(f"an ICMP error about neither UDP, TCP nor an echo: protocol {protocol}")
+    ports = struct.unpack_from("!HH", quoted)
+    ends = _endpoint(source, ports[0]), _endpoint(destination, ports[1])
+    if protocol == _UDP:
+        return Packet(_UDP, *ends, quoted[_UDP_HEADER.size :], ttl=ttl)
+    return _quoted_tcp(ends, quoted, ttl)
+
+
+def _quoted_tcp(ends: tuple[Endpoint, Endpoint], quoted: bytes, ttl: int) -> Packet:
+    if len(quoted) < _TCP_HEADER.size:
+        return Packet(_TCP, *ends, seq=int.from_bytes(quoted[4:8], "big"), ttl=ttl)
+    _, _, seq, ack, offset, flags, window, _, _ = _TCP_HEADER.unpack_from(quoted)
+    payload = quoted[max(4 * (offset >> 4), _TCP_HEADER.size) :]
+    return Packet(_TCP, *ends, payload, flags, seq, ack, window, ttl=ttl)
 
 
 def _endpoint(packed: bytes, port: int) -> Endpoint:

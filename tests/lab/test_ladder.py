@@ -13,7 +13,7 @@ from natlab.events import Journal, PacketSeen, Verdict
 from natlab.lab.ladder import ladder
 from natlab.lab.svg import text_width
 from natlab.lab.topology import Kind, Place, Topology
-from natlab.packet import IPProtocol, Packet
+from natlab.packet import IcmpKind, IPProtocol, Packet, icmp_error
 
 SVG = "{http://www.w3.org/2000/svg}"
 CAST = ["alice", "relay", "bob"]
@@ -151,6 +151,14 @@ def test_a_copy_is_an_arrow_of_its_own_from_where_the_original_began(where):
     )
     assert lines[0].startswith("├─UDP─────────>│")
     assert lines[1].startswith("├─copy of UDP─>│")
+
+
+def test_an_icmp_error_says_what_it_is_about():
+    error = icmp_error(IcmpKind.PORT_UNREACHABLE, "12.0.0.1", UDP)
+    lines = over_a_link(SENT, PacketSeen(0.02, "bob", error._replace(flight=2), Verdict.SENT))
+    assert lines[1].endswith(
+        "│              ●         ICMP port unreachable to 11.0.0.1, for UDP 11.0.0.1:9 to 12.0.0.1:9"
+    )
 
 
 def test_two_copies_of_one_datagram_are_two_arrows():

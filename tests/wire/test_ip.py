@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 from natlab.errors import DecodeError
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, Icmp, IcmpKind, IPProtocol, Packet, echo_reply, echo_request
 from natlab.wire.ip import MAX_PACKET, checksum, decode, encode
 
 UDP, TCP = IPProtocol.UDP, IPProtocol.TCP
@@ -23,14 +23,47 @@ ports = st.integers(0, 65535)
 words = st.integers(0, 2**32 - 1)
 
 
+ERRORS = [kind for kind in IcmpKind if "echo" not in kind]
+PING_V4 = echo_request(Endpoint("192.168.1.2", 77), "12.0.0.1", 3, b"hello")
+ERROR_V4 = Packet(IPProtocol.ICMP, Endpoint("11.0.0.1", 0), Endpoint("192.168.1.2", 0), icmp=Icmp(ERRORS[0], UDP_V4))
+TOO_BIG_V6 = Packet(
+    IPProtocol.ICMP, Endpoint("2600::9", 0), Endpoint("2600::1", 0), icmp=Icmp(IcmpKind.TOO_BIG, TCP_V6, 1280)
+)
+SAMPLES = {
+    "UDP over IPv4": UDP_V4,
+    "TCP over IPv6": TCP_V6,
+    "ping over IPv4": PING_V4,
+    "error over IPv4": ERROR_V4,
+    "error over IPv6": TOO_BIG_V6,
+}
+
+
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
     ips = st.ip_addresses(v=draw(st.sampled_from([4, 6]))).map(str)
+    packet = draw(conversations(ips))
+    if draw(st.booleans()):
+        return packet
+    kind = draw(st.sampled_from(ERRORS))
+    error = Icmp(kind, packet, draw(ports) if kind is IcmpKind.TOO_BIG else 0)
+    ends = Endpoint(draw(ips), 0), Endpoint(draw(ips), 0)
+    return Packet(IPProtocol.ICMP, *ends, ttl=draw(st.integers(0, 255)), icmp=error)
+
+
+@st.composite
+def conversations(draw: st.DrawFn, ips: st.SearchStrategy[str]) -> Packet:
     ends = Endpoint(draw(ips), draw(ports)), Endpoint(draw(ips), draw(ports))
     payload, ttl = draw(st.binary(max_size=100)), draw(st.integers(0, 255))
-    if draw(st.booleans()):
-        return Packet(UDP, *ends, payload, ttl=ttl)
-    return Packet(TCP, *ends, payload, draw(st.integers(0, 255)), draw(words), draw(words), draw(ports), ttl=ttl)
+    match draw(st.sampled_from(["UDP", "TCP", "request", "reply"])):
+        case "UDP":
+            return Packet(UDP, *ends, payload, ttl=ttl)
+        case "TCP":
+            numbers = draw(words), draw(words), draw(ports)
+            return Packet(TCP, *ends, payload, draw(st.integers(0, 255)), *numbers, ttl=ttl)
+        case "request":
+            return echo_request(ends[0], ends[1].ip, draw(ports), payload, ttl)
+        case _:
+            return echo_reply(echo_request(ends[0], ends[1].ip, draw(ports), payload))._replace(ttl=ttl)
 
 
 @given(packets())
@@ -84,7 +117,7 @@ def test_a_window_that_does_not_fit_is_written_as_the_largest() -> None:
     assert decode(encode(TCP_V6._replace(window=1 << 20))).window == 65535
 
 
-@pytest.mark.parametrize("packet", [UDP_V4, TCP_V6], ids=["UDP over IPv4", "TCP over IPv6"])
+@pytest.mark.parametrize("packet", SAMPLES.values(), ids=SAMPLES)
 def test_any_flipped_bit_is_noticed_or_is_in_a_field_without_checksum(packet: Packet) -> None:
     data = encode(packet)
     for bit in range(8 * len(data)):
@@ -97,7 +130,7 @@ def test_any_flipped_bit_is_noticed_or_is_in_a_field_without_checksum(packet: Pa
         assert result._replace(ttl=packet.ttl) == packet  # IPv6 does not protect its traffic class, label, hop limit
 
 
-@pytest.mark.parametrize("packet", [UDP_V4, TCP_V6], ids=["UDP over IPv4", "TCP over IPv6"])
+@pytest.mark.parametrize("packet", SAMPLES.values(), ids=SAMPLES)
 def test_every_cut_is_noticed(packet: Packet) -> None:
     data = encode(packet)
     for length in range(len(data)):
@@ -117,6 +150,10 @@ def test_changed_bytes_under_right_checksums(packet: Packet, changes: list[tuple
         data[10:12] = checksum(bytes(data[:header])).to_bytes(2, "big")
         if data[9] == UDP:
             data[header + 6 : header + 8] = bytes(2)  # RFC 768: none was computed
+        if data[9] == IPProtocol.ICMP:
+            length = int.from_bytes(data[2:4], "big")
+            data[header + 2 : header + 4] = bytes(2)
+            data[header + 2 : header + 4] = checksum(bytes(data[header:length])).to_bytes(2, "big")
     try:
         result = decode(bytes(data))
     except DecodeError:
@@ -157,7 +194,9 @@ def with_ipv4_header(**changes: int) -> bytes:
         (with_ipv4_header(length=32), "UDP length does not fit: 13 of 12"),
         (with_ipv4_header(fragment=0x2000), "fragments"),
         (with_ipv4_header(fragment=1), "fragments"),
-        (with_ipv4_header(protocol=1), "protocol 1"),
+        (with_ipv4_header(protocol=1), "ICMP checksum"),
+        (with_ipv4_header(protocol=2), "protocol 2"),
+        (with_ipv4_header(protocol=58), "ICMPv6 over IPv4"),
         (with_ipv4_header(protocol=6), "TCP header cut short"),
     ],
 )
@@ -186,6 +225,7 @@ def test_a_datagram_ends_where_its_own_length_says() -> None:
     [
         (Packet(UDP, V4[0], V6[0]), "not of one IP version"),
         (Packet(IPProtocol.ICMP, *V4), "not protocol 1"),
+        (Packet(2, *V4), "not protocol 2"),
         (Packet(UDP, *V4, bytes(MAX_PACKET)), "at most 65535 bytes"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, IcmpKind, IPProtocol, Packet, echo_request, icmp_error
 from natlab.wire import pcapng
 from natlab.wire.ip import encode
 from natlab.wire.pcapng import Sighting
@@ -82,7 +82,7 @@ def test_what_the_format_cannot_hold_is_a_value_error(sighting: Sighting, epoch:
 
 
 def tshark(path: Path, *fields: str) -> list[list[str]]:
-    options = [f"-o{protocol}.check_checksum:TRUE" for protocol in ("ip", "udp", "tcp")]
+    options = [f"-o{protocol}.check_checksum:TRUE" for protocol in ("ip", "udp", "tcp")]  # it checks ICMP's always
     command = [str(TSHARK), "-n", "-r", str(path), *options, "-Tfields", *(f"-e{field}" for field in fields)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [line.split("\t") for line in run.stdout.splitlines()]
@@ -108,4 +108,23 @@ def test_tshark_reads_what_was_written_and_finds_every_checksum_right(tmp_path: 
         [A.ip, "", "9000", "", "", "", "1", "1", "", ""],
         [B.ip, "", "", "4001", "··········S·", "5", "1", "", "1", ""],
         ["", "2600::1", "", "2", "·······A····", "6", "", "", "1", ""],
+    ]
+
+
+@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
+def test_tshark_reads_icmp_and_what_it_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "lab.pcapng"
+    pings = [echo_request(Endpoint(A.ip, 77), B.ip, 3, b"hi"), echo_request(Endpoint("2600::1", 78), "2600::2", 4)]
+    errors = [
+        icmp_error(IcmpKind.TOO_BIG, "13.0.0.1", DATAGRAM, 1280),
+        icmp_error(IcmpKind.PORT_UNREACHABLE, "2600::2", OVER_IPV6),
+    ]
+    path.write_bytes(written(["alice"], [Sighting(0.0, "alice", packet) for packet in (*pings, *errors) if packet]))
+    v4 = ["icmp.type", "icmp.code", "icmp.ident", "icmp.seq", "icmp.mtu", "icmp.checksum.status"]
+    v6 = ["icmpv6.type", "icmpv6.code", "icmpv6.echo.identifier", "icmpv6.checksum.status"]
+    assert tshark(path, *v4, *v6, "ip.dst", "udp.dstport", "tcp.dstport", "_ws.malformed") == [
+        ["8", "0", "77", "3", "", "1", "", "", "", "", B.ip, "", "", ""],
+        ["", "", "", "", "", "", "128", "0", "0x004e", "1", "", "", "", ""],
+        ["3", "4", "", "", "1280", "1", "", "", "", "", f"{A.ip},{B.ip}", "9000", "", ""],
+        ["", "", "", "", "", "", "1", "4", "", "1", "", "", "2", ""],
     ]

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from natlab.events import Event, PacketSeen, Verdict
 from natlab.lab.ladder.steps import Step, StepKind, Stop
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, IPProtocol, Packet, describe, end_of
 
 
 def packet_steps(events: Iterable[Event]) -> list[Step]:
@@ -73,6 +73,8 @@ def topic_of(packet: Packet) -> str:
     """The word of `SHOWABLE` for a packet."""
     if packet.protocol == IPProtocol.UDP:
         return "udp"
+    if packet.icmp is not None:
+        return "icmp"
     if packet.flags & (Flag.SYN | Flag.RST):
         return "handshake"
     if packet.flags & Flag.FIN:
@@ -83,27 +85,33 @@ def topic_of(packet: Packet) -> str:
 def _label(packet: Packet) -> str:
     if packet.protocol == IPProtocol.UDP:
         return "UDP"
+    if packet.icmp is not None:
+        return f"ICMP {packet.icmp.kind}"
     return f"data {len(packet.payload)} B" if topic_of(packet) == "data" else packet.flag_names
 
 
 def _detail(packet: Packet) -> str:
-    """Whom it is for; a datagram also says which socket sent it, since no handshake tells."""
+    """Whom it is for; a datagram also says which socket sent it, since no handshake tells, and an error what about."""
     source = f":{packet.source.port} " if packet.protocol == IPProtocol.UDP else ""
-    return f"{source}to {packet.destination}"
+    about = f", for {describe(packet.quoted)}" if packet.quoted is not None else ""
+    return f"{source}to {end_of(packet, packet.destination)}{about}"
 
 
 def _rewriting(hop: PacketSeen) -> str:
     """What a NAT box changed: `from` the external endpoint going out, `to` the internal one coming in."""
-    if hop.before is None:
+    before, packet = hop.before, hop.packet
+    if before is None:
         return ""
-    source = f"from {hop.packet.source}" if hop.packet.source != hop.before.source else ""
-    target = f"to {hop.packet.destination}" if hop.packet.destination != hop.before.destination else ""
-    return f"{source} {target}".strip()
+    source = f"from {end_of(packet, packet.source)}" if packet.source != before.source else ""
+    target = f"to {end_of(packet, packet.destination)}" if packet.destination != before.destination else ""
+    quotes = packet.quoted is not None and packet.quoted != before.quoted
+    about = f"about {describe(packet.quoted)}" if quotes and packet.quoted is not None else ""
+    return " ".join(filter(None, (source, target, about)))
 
 
 def _identity(hops: list[PacketSeen]) -> tuple[object, ...]:
-    """What a retransmission shares with the first transmission. Datagrams have no such thing."""
+    """What a retransmission shares with the first transmission. Datagrams and ICMP have no such thing."""
     packet = hops[0].packet
-    if packet.protocol == IPProtocol.UDP:
+    if packet.protocol != IPProtocol.TCP:
         return (hops[-1].packet.flight,)
     return (packet.source, packet.destination, packet.flags, packet.seq, packet.ack, len(packet.payload))

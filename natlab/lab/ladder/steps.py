@@ -19,12 +19,13 @@ SHOWABLE = {
     "ack": "TCP segments with nothing but an acknowledgement",
     "closing": "TCP segments with FIN",
     "udp": "datagrams",
+    "icmp": "ICMP: pings and errors",
     "drop": "any packet that was dropped or lost",
     "message": "messages of the libp2p protocols",
     "note": "dials, connections, reservations and their ends",
     "observation": "observed addresses as they are told",
 }
-SHOWN = ("handshake", "udp", "drop", "message", "note")
+SHOWN = ("handshake", "udp", "icmp", "drop", "message", "note")
 """What a ladder shows unless asked for something else."""
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from natlab.events import Journal, PacketSeen
 from natlab.lab.views.frame import frame
-from natlab.packet import IPProtocol
+from natlab.packet import IPProtocol, Packet, end_of
 
 
 class PacketRow(NamedTuple):
@@ -22,9 +22,10 @@ class PacketRow(NamedTuple):
         time: float64, seconds since the lab began.
         place: string, host or NAT box.
         flight: int64, one number per packet, kept across translation.
-        protocol: string, TCP or UDP.
-        source, destination: string, IP:PORT as the packet left this place.
-        flags: string, TCP control bits (RFC 9293 section 3.1), "" for UDP.
+        protocol: string, TCP, UDP or ICMP.
+        source, destination: string, IP:PORT as the packet left this place; an ICMP echo has its identifier for the
+            port of whoever asked, and where ICMP has none it is the address alone.
+        flags: string, TCP control bits (RFC 9293 section 3.1), "" for UDP; for ICMP what it says, and of which packet.
         size: int64, bytes with IP and transport headers.
         verdict: string, sent, forwarded, translated, delivered, dropped, lost or duplicated.
         reason: string, what dropped, lost or copied it; "" otherwise.
@@ -54,10 +55,14 @@ def _row(seen: PacketSeen) -> PacketRow:
         place=seen.place,
         flight=packet.flight,
         protocol=IPProtocol(packet.protocol).name,
-        source=str(packet.source),
-        destination=str(packet.destination),
-        flags=packet.flag_names,
+        source=end_of(packet, packet.source),
+        destination=end_of(packet, packet.destination),
+        flags=_flags(packet),
         size=packet.size,
         verdict=seen.verdict.value,
         reason=seen.reason,
     )
+
+
+def _flags(packet: Packet) -> str:
+    return packet.flag_names if packet.icmp is None else str(packet.icmp)
