@@ -12,9 +12,11 @@ figure.py     a picture with alt text and plain text; svg.py its shapes, palette
 checks.py     what the notebooks' exercises check answers with
 six_packets.py, knocks.py, udp_timers.py    a NAT box seen from outside: its table, its door, its patience
 port_reuse.py what the lesson on SO_REUSEPORT plays, draws and checks; which_nat.py the one on classifying NATs
+preset_table.py  the NAT boxes that have a name
 demo.py       the first hole punch, for `python -m natlab demo`
 """
 
 from natlab.lab.lab import OUTCOMES, Lab
+from natlab.lab.preset_table import presets
 
-__all__ = ["OUTCOMES", "Lab"]
+__all__ = ["OUTCOMES", "Lab", "presets"]

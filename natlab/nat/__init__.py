@@ -11,7 +11,8 @@
          │ <─ destination rewritten│ how long yet?      timers.py, tcp_session.py
          │                         │
 
-`box.py` is the walk through these questions, `config.py` the axes one can choose, `presets.py` names for choices.
+`box.py` is the walk through these questions, `config.py` the axes one can choose, `catalogue.py` names for choices and
+who says so, `presets.py` the way from a name to its axes.
 Nothing here waits, sends or reads a clock, so the simulated internet and a real TUN device drive the same box.
 
     table.py          all mappings and sessions, under every key     pool.py, ports.py   which address, which port

@@ -16,7 +16,7 @@ from dataclasses import fields
 from enum import StrEnum
 
 from natlab import Lab
-from natlab.errors import NatlabError
+from natlab.errors import LabError, NatlabError
 from natlab.host import Node
 from natlab.lab.bare import BareHost
 from natlab.nat import PRESETS, NatConfig
@@ -64,7 +64,7 @@ class _Story:
         self.lab.crowd(chance.choice([0, 0, 1, 4]))
         for _ in range(chance.randint(1, 3)):
             outer = chance.choice([None, None, *self.boxes])
-            self.boxes.append(self.lab.nat(chance.choice(list(PRESETS)), behind=outer, **self.axes()))
+            self.boxes.append(self.box(chance.choice(list(PRESETS)), outer))
         for number in range(chance.randint(2, 3)):
             self.nodes.append(self.lab.node(f"node {number}", chance.choice([None, *self.boxes]), **self.habits()))
         for number in range(chance.choice([0, 2])):
@@ -73,6 +73,13 @@ class _Story:
         for node in self.nodes:
             if chance.random() < 0.7:
                 self.answered(node.reserve(chance.choice(self.relays)))
+
+    def box(self, preset: str, behind: NatRouter | None) -> NatRouter:
+        axes = self.axes()
+        try:
+            return self.lab.nat(preset, behind=behind, **axes)
+        except LabError:  # the axes contradict each other
+            return self.lab.nat(preset, behind=behind)
 
     def axes(self) -> dict[str, str | float]:
         """Some axes of a NAT box: every choice there is, and short timers, so that mappings die while others talk."""

@@ -1,11 +1,19 @@
-"""Presets: names for configurations, and what a mistyped name is answered with."""
+"""Presets: names for configurations, what their documentation says of them, and what a wrong name is answered with."""
 
 from __future__ import annotations
 
 import pytest
 
 from natlab.errors import LabError
-from natlab.nat import PRESETS, Behaviour, PortAllocation, UnsolicitedSyn, configure, presets
+from natlab.lab.which_nat import classify
+from natlab.nat import PRESETS, Behaviour, Hairpinning, NatConfig, PortAllocation, catalogue, configure
+from natlab.nat.catalogue import CATALOGUE
+
+SHORT = {"EI": Behaviour.ENDPOINT_INDEPENDENT, "AD": Behaviour.ADDRESS_DEPENDENT}
+SHORT["APD"] = Behaviour.ADDRESS_AND_PORT_DEPENDENT
+LINES = [line.split() for line in (catalogue.__doc__ or "").splitlines()]
+ROWS = {words[0]: words[1:] for words in LINES if len(words) == 9 and words[0] in PRESETS}
+IN_EFFECT = {"pfsense-static-port": "EI"}  # keeps the port towards everybody
 
 
 def test_a_preset_alone_and_with_an_axis_changed() -> None:
@@ -13,19 +21,41 @@ def test_a_preset_alone_and_with_an_axis_changed() -> None:
     changed = configure("office", filtering="address-and-port-dependent", udp_timeout=30)
     assert changed.filtering is Behaviour.ADDRESS_AND_PORT_DEPENDENT
     assert (changed.udp_timeout, changed.mapping) == (30, PRESETS["office"].mapping)
+    assert configure("rfc-compliant", hairpinning=None).hairpinning is Hairpinning.NONE
 
 
-def test_the_table_at_the_top_of_the_file_is_true() -> None:
-    rows = {line.split()[0]: line.split() for line in (presets.__doc__ or "").splitlines() if line.startswith("    ")}
-    for name, config in PRESETS.items():
-        _, mapping, filtering, ports, timers, stranger = rows[name]
-        assert (mapping.replace("dep.", "dependent"), filtering, ports) == (
-            config.mapping,
-            config.filtering,
-            config.port_allocation,
-        )
-        assert (timers == "RFC") == (config.udp_unanswered_timeout >= 120 and config.tcp_transitory_timeout >= 240)
-        assert (stranger == "silence") == (config.unsolicited_syn is UnsolicitedSyn.DROP)
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_table_at_the_top_of_the_file_is_true(name: str) -> None:
+    config = PRESETS[name]
+    mapping, filtering, ports, udp, tcp, stranger, hairpins, evidence = ROWS[name]
+    assert (SHORT[mapping], SHORT[filtering], ports) == (config.mapping, config.filtering, config.port_allocation)
+    assert udp == f"{config.udp_unanswered_timeout:g}/{config.udp_timeout:g}"
+    assert tcp == f"{config.tcp_established_timeout:.0f}"
+    assert stranger == config.unsolicited_syn
+    assert hairpins == ("no" if config.hairpinning is Hairpinning.NONE else "yes")
+    assert evidence == CATALOGUE[name].evidence
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_host_behind_it_finds_the_behaviour_that_the_table_says(name: str, transport: str) -> None:
+    found, _ = classify(7, name, transport)
+    mapping, filtering = ROWS[name][:2]
+    assert found.natted
+    assert (found.mapping, found.filtering) == (SHORT[IN_EFFECT.get(name, mapping)], SHORT[filtering])
+
+
+def test_the_compliant_one_keeps_what_the_rfcs_demand() -> None:
+    config = PRESETS["rfc-compliant"]
+    assert config.mapping is Behaviour.ENDPOINT_INDEPENDENT  # RFC 4787 REQ-1, RFC 5382 REQ-1
+    assert config.filtering is not Behaviour.ADDRESS_AND_PORT_DEPENDENT  # RFC 4787 REQ-8, RFC 5382 REQ-3
+    assert config.port_allocation is not PortAllocation.OVERLOADING  # RFC 4787 REQ-3, RFC 5382 REQ-7
+    assert config.port_parity and config.hairpinning is Hairpinning.EXTERNAL_SOURCE  # RFC 4787 REQ-4, REQ-9
+    assert min(config.udp_timeout, config.udp_unanswered_timeout) >= 120  # RFC 4787 REQ-5
+    assert config.tcp_established_timeout >= 7440 and config.tcp_transitory_timeout >= 240  # RFC 5382 REQ-5
+    for timer in (config.tcp_closing_timeout, config.tcp_time_wait_timeout, config.tcp_reset_timeout):
+        assert timer is None or timer >= 240
+    assert config.unsolicited_syn == "drop" and not config.quarantine  # RFC 5382 REQ-4
 
 
 def test_the_symmetric_preset_is_the_one_a_hole_punch_fails_at() -> None:
@@ -33,11 +63,58 @@ def test_the_symmetric_preset_is_the_one_a_hole_punch_fails_at() -> None:
     assert config.mapping is Behaviour.ADDRESS_AND_PORT_DEPENDENT and config.port_allocation is PortAllocation.RANDOM
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_each_says_what_it_is_and_who_says_so(name: str) -> None:
+    preset = CATALOGUE[name]
+    assert preset.stands_for and preset.source
+    assert not set(preset.also_called) & set(CATALOGUE)
+    if preset.evidence in ("typical", "word"):
+        assert "measured" not in preset.source
+
+
+def test_no_word_leads_two_ways() -> None:
+    words = [word for preset in CATALOGUE.values() for word in preset.also_called]
+    assert len(words) == len(set(words))
+
+
+def test_no_two_names_for_the_same_box() -> None:
+    assert len(set(PRESETS.values())) == len(PRESETS)
+    assert PRESETS["home"] != NatConfig()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("hom", "home"),
+        ("Linux", "linux"),
+        ("full cone", "full-cone"),
+        ("Full Cone NAT", "full-cone"),
+        ("port restricted cone", "home"),
+        ("symetric", "symmetric"),
+        ("masquerade", "linux"),
+        ("iptables", "linux"),
+        ("CG-NAT", "cgnat"),
+        ("carrier grade NAT", "cgnat"),
+        ("OPNsense", "pfsense"),
+        ("static_port", "pfsense-static-port"),
+        ("RFC 4787", "rfc-compliant"),
+        ("palo alto", "enterprise"),
+        ("hard", "symmetric"),
+        ("5G", "mobile"),
+    ],
+)
+def test_another_word_for_a_preset_leads_to_it(typed: str, meant: str) -> None:
+    with pytest.raises(LabError) as caught:
+        configure(typed)
+    assert f"there is no preset {typed!r}; did you mean {meant!r}, {CATALOGUE[meant].stands_for}?" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("preset", "axes", "message"),
     [
-        ("hom", {}, "there is no preset 'hom'; did you mean 'home'? (there are: home, office, linux"),
-        ("zzz", {}, "there is no preset 'zzz' (there are: home"),
+        ("zzz", {}, "there is no preset 'zzz' (there are: rfc-compliant, home"),
+        ("", {}, "there is no preset '' (there are:"),
+        (None, {}, "there is no preset None (there are:"),
         ("home", {"filterin": "x"}, "there is no axis of a NAT 'filterin'; did you mean 'filtering'?"),
         ("home", {"filtering": "open"}, "filtering is one of endpoint-independent"),
         ("home", {"udp_timeout": -1}, "udp_timeout is a number of seconds"),
