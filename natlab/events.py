@@ -87,6 +87,37 @@ class MappingEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PortMapped(Event):
+    """A gateway (`place`) gave a host an external port, or `renewed` it. `service` is "nat-pmp", "pcp" or "upnp"."""
+
+    service: str
+    protocol: str
+    internal: Endpoint
+    external: Endpoint
+    expires: float
+    renewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PortUnmapped(Event):
+    """A lease of a gateway is over. Leases lapse lazily: `time` is when it ended, not when the gateway noticed."""
+
+    protocol: str
+    external: Endpoint
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapRefused(Event):
+    """A gateway (`place`) did not give a host a port, and why."""
+
+    service: str
+    protocol: str
+    internal: Endpoint
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionOpened(Event):
     """A node has a new, secured connection. One event at each end.
 

@@ -17,6 +17,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar, TypeVarTuple, Unpack
 
+from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import (
     ConnectionClosed,
@@ -29,11 +30,13 @@ from natlab.events import (
     Reserved,
 )
 from natlab.host import Node
+from natlab.lab import gateways
 from natlab.lab.bare import BareHost
 from natlab.lab.look import Look
 from natlab.lab.seed import rng_for
 from natlab.lab.topology import Kind, Place
 from natlab.nat import configure
+from natlab.portmap import GatewayConfig
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.reservations import RelayLimits
 from natlab.sim import Internet, NatRouter, SimLoop
@@ -92,6 +95,7 @@ class Lab(Look):
         address: str | None = None,
         behind: NatRouter | None = None,
         link: LinkConfigs | None = None,
+        gateway: GatewayConfig | Iterable[str] = (),
         **axes: str | float,
     ) -> NatRouter:
         """Adds a NAT box with a LAN of its own.
@@ -102,6 +106,8 @@ class Lab(Look):
             address: its external IPv4 address; the next free public one by default.
             behind: another NAT box, for NAT behind NAT.
             link: its uplink, as in `node`.
+            gateway: by which protocols hosts may ask it for ports, of "nat-pmp", "pcp" and "upnp"; by default it is
+                deaf. A `natlab.portmap.GatewayConfig` says more.
             axes: what differs from the preset: `mapping="address-and-port-dependent"`, `port_allocation="random"`, ...
 
         Raises:
@@ -110,7 +116,10 @@ class Lab(Look):
         config = configure(preset, **axes)
         self._check_behind(behind)
         name = name or self._free_name(preset)
-        router = self._internet.nat(name, config, address, behind=behind, link=link)
+        services = gateways.configure(gateway)
+        router = self._internet.nat(name, config, address, behind=behind, link=link, gateway=services)
+        if router.gateway is not None:
+            self.run(router.gateway.start())
         self._places.append(Place(name, Kind.NAT, router.external_ip, behind.name if behind else ""))
         return router
 
@@ -198,7 +207,53 @@ class Lab(Look):
         if behind is not None and behind not in self._internet.nats.values():
             raise LabError(f"behind= takes a NAT box of this lab, made by lab.nat(...), not {behind!r}")
 
+    def forward(
+        self,
+        nat: NatRouter | str,
+        port: int,
+        host: BareHost | Node | str,
+        *,
+        protocol: str = "tcp",
+        to_port: int | None = None,
+    ) -> Endpoint:
+        """Forwards a port by hand, for good, and returns the external endpoint.
+
+        Args:
+            nat: the NAT box, or its name.
+            port: its external port.
+            host: whom it leads to: a computer behind that NAT, or another NAT box there.
+            protocol: "tcp" or "udp".
+            to_port: the port inside; the same by default.
+
+        Raises:
+            LabError: no such NAT or host, it is not behind this NAT, or somebody else has the port.
+        """
+        return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port or port)
+
+    def unforward(self, nat: NatRouter | str, port: int, *, protocol: str = "tcp") -> None:
+        """Takes a port forward back, and ends the conversations through it."""
+        gateways.unforward(self._nat(nat), protocol, port)
+
+    def _nat(self, nat: NatRouter | str) -> NatRouter:
+        name = nat.name if isinstance(nat, NatRouter) else nat
+        if name not in self._internet.nats:
+            known = ", ".join(self._internet.nats) or "none yet"
+            raise LabError(f"there is no NAT {name!r} in this lab (there are: {known})")
+        return self._internet.nats[name]
+
+    def _place(self, host: BareHost | Node | NatRouter | str) -> Place:
+        (name,) = self._known([host if isinstance(host, str) else host.name])
+        return next(place for place in self._places if place.name == name)
+
     # ---- break
+
+    def reboot(self, nat: NatRouter | str) -> None:
+        """Turns a NAT off and on: it forgets mappings, port forwards and leases, and says so on its LAN.
+
+        Raises:
+            LabError: no such NAT.
+        """
+        self._nat(nat).reboot()
 
     def partition(self, *names: str) -> None:
         """Cuts the link of each host or NAT: it, with all that is behind it, no longer reaches the rest.

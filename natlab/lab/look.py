@@ -1,6 +1,7 @@
 """Looking at a lab: tables, ladders, maps and captures, all of them views of its journal.
 
     tables     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches
+               lab.port_mappings
     graph      lab.reachability
     pictures   lab.ladder(...)  lab.replay(...)  lab.draw(...)
     capture    lab.pcap(path)
@@ -64,6 +65,11 @@ class Look(ABC):
     def mappings(self) -> pd.DataFrame:
         """Each NAT mapping over its life; columns: `natlab.lab.views.mappings`."""
         return views.mappings(self.journal, self.now)
+
+    @property
+    def port_mappings(self) -> pd.DataFrame:
+        """Each port a gateway was asked for; columns: `natlab.lab.views.port_mappings`."""
+        return views.port_mappings(self.journal, self.now)
 
     @property
     def observations(self) -> pd.DataFrame:

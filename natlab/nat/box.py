@@ -37,7 +37,7 @@ from natlab.errors import LabError
 from natlab.events import Journal
 from natlab.nat.config import Hairpinning, NatConfig, UnsolicitedSyn
 from natlab.nat.filtering import admitting_session, refusal
-from natlab.nat.mapping import Mapping, MappingKey, Session, forward_key, mapping_key
+from natlab.nat.mapping import Mapping, MappingKey, Remotes, Session, forward_key, mapping_key
 from natlab.nat.pool import Pool
 from natlab.nat.ports import Ports, random_free_port
 from natlab.nat.quarantine import Quarantine
@@ -85,6 +85,9 @@ class NatBox:
         journal: where its mapping events go; what that does not want is not made.
         more_external_ips: the others, if `config.external_addresses` is more than 1.
 
+    Attributes:
+        up_since: virtual time in nanoseconds of its last reboot, 0 before the first.
+
     Raises:
         ValueError: not as many addresses as the configuration says.
     """
@@ -100,6 +103,7 @@ class NatBox:
     ) -> None:
         self.name = name
         self.config = config
+        self.up_since = 0
         self._rng = rng
         self._table = Table(name, config, journal)
         self._ports = Ports(config, rng)
@@ -171,15 +175,28 @@ class NatBox:
             self._table.end(mapping, "reboot: the box forgot everything", now_ns)
         self._forwards.clear()
         self._shut_out.clear()
+        self.up_since = now_ns
         if external_ips:
             self.set_addresses(*external_ips)
 
-    # Static port forwards
+    # Port forwards
 
-    def forward(self, protocol: int, external: Endpoint, internal: Endpoint, now_ns: int, until: int = FOREVER) -> None:
+    def forward(
+        self,
+        protocol: int,
+        external: Endpoint,
+        internal: Endpoint,
+        now_ns: int,
+        until: int = FOREVER,
+        remotes: Remotes = (),
+    ) -> None:
         """From now on everybody may send to `external`, and it goes to `internal`. Again: renewed, with a new end.
 
         What `internal` sends leaves from there as well, unless it has another mapping already.
+
+        Args:
+            until: when it ends by itself, in nanoseconds.
+            remotes: who may send, if not everybody.
 
         Raises:
             LabError: not an endpoint of this box, or another internal endpoint has it.
@@ -194,6 +211,7 @@ class NatBox:
         key = forward_key(protocol, internal, external)
         mapping = self._table.mappings.get(key) or self._table.add(key, external, now_ns)
         mapping.open_until = until
+        mapping.remotes = remotes
         self._table.set_mapping_expiry(mapping, now_ns)
         self._forwards[protocol, internal] = mapping
 
@@ -203,6 +221,21 @@ class NatBox:
             if mapping.open_until:
                 self._table.end(mapping, "port forward: taken back", now_ns)
                 self._forwards.pop((protocol, mapping.internal), None)
+
+    def holder(self, protocol: int, external: Endpoint, now_ns: int) -> Endpoint | None:
+        """Which internal endpoint has an external one now, the oldest if they share it; None if it is free."""
+        holders = self._table.holders(protocol, external, now_ns)
+        return holders[0].internal if holders else None
+
+    def external_of(self, protocol: int, internal: Endpoint, now_ns: int) -> Endpoint | None:
+        """Where all remotes find an internal endpoint now: its port forward, or its endpoint-independent mapping."""
+        mappings = self._forwards.get((protocol, internal)), self._table.mappings.get((protocol, internal, "", 0))
+        return next((mapping.external for mapping in mappings if mapping and mapping.expires > now_ns), None)
+
+    def has_forward(self, protocol: int, internal: Endpoint, now_ns: int) -> bool:
+        """Whether a port is forwarded to an internal endpoint now."""
+        forward = self._forwards.get((protocol, internal))
+        return forward is not None and forward.open_until > now_ns
 
     # An outbound packet that belongs to no session
 
@@ -227,9 +260,8 @@ class NatBox:
         mapping = self._table.mappings.get(key)
         if mapping is not None and mapping.expires > now:
             return mapping
-        forward = self._forwards.get((protocol, internal))
-        if forward is not None and forward.open_until > now:
-            return forward
+        if self.has_forward(protocol, internal, now):
+            return self._forwards[protocol, internal]
         return self._make_mapping(key, now)
 
     def _make_mapping(self, key: MappingKey, now: int) -> Mapping | Drop:
@@ -239,7 +271,7 @@ class NatBox:
         if not self.config.translates:
             return self._table.add(key, internal, now)
         share = self._pool.share_of(internal.ip)
-        external = self._ports.allocate(internal, share, lambda external: self._holder(protocol, external, now))
+        external = self._ports.allocate(internal, share, lambda external: self.holder(protocol, external, now))
         if external is None:
             return Drop(f"ports: {share.ip} has none left for {internal} ({self.config.port_allocation})")
         return self._table.add(key, external, now)
@@ -283,7 +315,7 @@ class NatBox:
 
         Without a port forward, that is as long as the session for whose sake it is admitted, and no longer.
         """
-        if mapping.open_until > now:
+        if mapping.open_until > now and mapping.admits(remote):
             return min(mapping.open_until, now + self._timers.first(mapping.protocol))
         session = admitting_session(self.config.filtering, mapping, remote, now)
         return session.expires if session else 0
@@ -308,10 +340,6 @@ class NatBox:
         expires = now + self._tcp_timeouts[session.state]
         if session.state in LONG_LIVED or expires < session.expires:
             self._set_expiry(session, expires, now)
-
-    def _holder(self, protocol: int, external: Endpoint, now: int) -> Endpoint | None:
-        holders = self._table.holders(protocol, external, now)
-        return holders[0].internal if holders else None
 
 
 def _outside_window(packet: Packet) -> Drop:

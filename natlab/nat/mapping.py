@@ -32,14 +32,17 @@ decides before the key function does. That matters where filtering admits more r
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
+
 from natlab.endpoint import Endpoint
 from natlab.nat.config import Behaviour
 from natlab.nat.tcp_session import TcpState
 from natlab.nat.tcp_window import TcpWindow
 
-__all__ = ["Mapping", "MappingKey", "Session", "forward_key", "mapping_key"]
+__all__ = ["Mapping", "MappingKey", "Remotes", "Session", "forward_key", "mapping_key"]
 
 MappingKey = tuple[int, Endpoint, str, int]  # protocol, internal endpoint, remote address or "", remote port or 0
+Remotes = tuple[tuple[IPv4Network | IPv6Network, int], ...]  # networks, each with a port, 0 for any
 
 
 def mapping_key(behaviour: Behaviour, protocol: int, internal: Endpoint, remote: Endpoint) -> MappingKey:
@@ -54,7 +57,7 @@ def mapping_key(behaviour: Behaviour, protocol: int, internal: Endpoint, remote:
 
 
 def forward_key(protocol: int, internal: Endpoint, external: Endpoint) -> MappingKey:
-    """The key of a static port forward: it stands beside the mappings that packets make, and depends on no remote."""
+    """The key of a port forward: it stands beside the mappings that packets make, and depends on no remote."""
     return protocol, internal, "", external.port
 
 
@@ -97,11 +100,12 @@ class Mapping:
         key: what `mapping_key` gave for the packet that made it.
         internal, external: the two endpoints it ties together.
         expires: virtual time in nanoseconds, the latest `expires` of its sessions and `open_until`.
-        open_until: static port forwards: until then everybody is admitted; 0 if it is none.
+        open_until: port forwards: until then strangers are admitted; 0 if it is none.
+        remotes: port forwards: which strangers; empty for all of them.
         sessions: its sessions by filter key (`filtering.py`): the remotes it has spoken to.
     """
 
-    __slots__ = ("expires", "external", "internal", "key", "number", "open_until", "sessions")
+    __slots__ = ("expires", "external", "internal", "key", "number", "open_until", "remotes", "sessions")
 
     def __init__(self, number: int, key: MappingKey, external: Endpoint) -> None:
         self.number = number
@@ -110,6 +114,7 @@ class Mapping:
         self.external = external
         self.expires = 0
         self.open_until = 0
+        self.remotes: Remotes = ()
         self.sessions: dict[str | Endpoint, list[Session]] = {}
 
     @property
@@ -121,3 +126,9 @@ class Mapping:
         """The part of the remote endpoint that the mapping depends on, as text; empty if it depends on none."""
         _, _, ip, port = self.key
         return str(Endpoint(ip, port)) if ip and port else ip
+
+    def admits(self, remote: Endpoint) -> bool:
+        """Whether a port forward is meant for this remote."""
+        return not self.remotes or any(
+            remote.address in network and port in (0, remote.port) for network, port in self.remotes
+        )

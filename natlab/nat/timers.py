@@ -88,6 +88,8 @@ class Timers:
 
     def reason(self, mapping: Mapping) -> str:
         """Why the mapping ended when its time was over, as a sentence."""
+        if mapping.open_until and mapping.open_until == mapping.expires:
+            return "port forward: its lease was over"
         sessions = (session for group in mapping.sessions.values() for session in group)
         last = max(sessions, key=lambda session: session.expires, default=None)
         if mapping.protocol == IPProtocol.UDP:

@@ -5,7 +5,7 @@ A node is written once, against these four protocols, and never knows which netw
     Network ──listen_tcp──> TcpListener ──accept──> TcpConnection (a Stream)
         │─────dial_tcp────────────────────────────> TcpConnection
         │─────bind_udp────> UdpSocket
-        └─────now, addresses
+        └─────now, addresses, gateway
 
 `natlab.sim` implements it with virtual time and no kernel; `natlab.net.sockets` with the computer's own sockets.
 
@@ -115,6 +115,10 @@ class Network(Protocol):
         """The IP addresses of this computer's interfaces, loopback last, each as canonical text."""
         ...
 
+    def gateway(self) -> str | None:
+        """The address of this computer's default gateway, which may be asked for ports; None if it is not known."""
+        ...
+
     async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> TcpListener:
         """Listens; `0.0.0.0` or `::` means every interface, port 0 a free one.
 
@@ -137,7 +141,7 @@ class Network(Protocol):
         ...
 
     async def bind_udp(self, local: Endpoint, *, reuse_port: bool = False) -> UdpSocket:
-        """Binds a UDP socket.
+        """Binds a UDP socket. To bind the address of a multicast group is to join it.
 
         Raises:
             SocketError: EADDRINUSE, EADDRNOTAVAIL.

@@ -16,7 +16,8 @@ What is asked of each TCP socket, and why:
 
 Everything a stranger can grow is bounded: bytes read ahead, connections accepted ahead, datagrams received ahead.
 Error numbers are the kernel's. *Not modelled*: interfaces one by one; `addresses` asks the routing table which address
-this computer would use towards the internet.
+this computer would use towards the internet, and `gateway` knows Linux's only. A multicast group is joined on the
+interface that the routing table names.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import cast
 
 from natlab.endpoint import Endpoint
@@ -71,6 +73,9 @@ class SystemNetwork:
         routed = [self._source_address(probe, family) for probe, family in TOWARDS_INTERNET]
         return [*filter(None, routed), "127.0.0.1"]
 
+    def gateway(self) -> str | None:
+        return _default_gateway() if self._open_socket is socket.socket else None
+
     async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> SystemListener:
         with _errors(f"listen on {local}"):
             sock = self._socket(local, socket.SOCK_STREAM, reuse_port)
@@ -106,6 +111,8 @@ class SystemNetwork:
             sock = self._socket(local, socket.SOCK_DGRAM, reuse_port)
             try:
                 sock.bind(local)
+                if local.version == 4 and local.address.is_multicast:
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, local.address.packed + bytes(4))
                 _, udp = await loop.create_datagram_endpoint(lambda: SystemUdpSocket(sock), sock=sock)
             except BaseException:
                 sock.close()
@@ -343,6 +350,17 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
         self._arrived.set()
         if self._transport is not None:
             self._transport.abort()
+
+
+def _default_gateway() -> str | None:
+    """What the routing table of Linux says; elsewhere nobody is asked."""
+    try:
+        lines = Path("/proc/net/route").read_text().splitlines()[1:]
+    except OSError:
+        return None
+    routes = [line.split() for line in lines]  # interface, destination, gateway, ...: hexadecimal, in the host's order
+    gateways = [route[2] for route in routes if route[1] == "00000000" and route[2] != "00000000"]
+    return socket.inet_ntoa(struct.pack("=I", int(gateways[0], 16))) if gateways else None
 
 
 async def _adopt(sock: socket.socket) -> SystemConnection:

@@ -26,7 +26,7 @@ from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import LOOPBACK, WILDCARD
+from natlab.sim.ports import LOOPBACK, MULTICAST_GROUPS, WILDCARD
 from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer
 from natlab.sim.udp import SimUdpSocket, UdpLayer
 
@@ -39,11 +39,13 @@ class Host:
     Attributes:
         name: what events call it.
         ip: the address of its network card.
+        gateway_ip: the address of the router it hangs on, None if that is the core of the internet.
     """
 
     def __init__(self, name: str, ip: str, loop: SimLoop, tap: Tap, rng: Random, flight: Callable[[], int]) -> None:
         self.name = name
         self.ip = ip
+        self.gateway_ip: str | None = None
         self._loop = loop
         self._tap = tap
         self._flight = flight
@@ -63,6 +65,9 @@ class Host:
 
     def addresses(self) -> list[str]:
         return [self.ip, LOOPBACK]
+
+    def gateway(self) -> str | None:
+        return self.gateway_ip
 
     async def listen_tcp(self, local: Endpoint, *, reuse_port: bool = False) -> SimTcpListener:
         self._loop.require_running()
@@ -88,7 +93,8 @@ class Host:
 
     async def bind_udp(self, local: Endpoint, *, reuse_port: bool = False) -> SimUdpSocket:
         self._loop.require_running()
-        self._check_local(local)
+        if local.ip not in MULTICAST_GROUPS:
+            self._check_local(local)
         return self._udp.bind(local, reuse_port)
 
     def _check_local(self, local: Endpoint) -> None:

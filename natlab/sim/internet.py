@@ -33,6 +33,7 @@ from random import Random
 from natlab.errors import LabError
 from natlab.events import Journal, LinkCut, LinkHealed
 from natlab.nat import NatBox, NatConfig
+from natlab.portmap import Gateway, GatewayConfig, Leases
 from natlab.sim.capture import Tap
 from natlab.sim.host import Host
 from natlab.sim.links import Delay, Link, LinkConfig, LinkConfigs, both_ways, chain
@@ -95,6 +96,7 @@ class Internet:
         ways = both_ways(link, delay, loss)
         ip = self._address(address, behind)
         host = Host(name, ip, self.loop, self._tap(name), self._rng_for(name), self._flight)
+        host.gateway_ip = behind.gateway_ip if behind else None
         self._plug(host, ip, behind, CORE_DELAY if behind is None else LAN_DELAY, ways)
         self.hosts[name] = host
         return host
@@ -109,10 +111,12 @@ class Internet:
         delay: Delay | None = None,
         loss: float = 0.0,
         link: LinkConfigs | None = None,
+        gateway: GatewayConfig | None = None,
     ) -> NatRouter:
         """Adds a NAT router with a LAN of its own; `behind` another one for NAT behind NAT.
 
-        Args and errors are those of `host`; `address` is the external one.
+        Args and errors are those of `host`; `address` is the external one. What answers at its internal address, if
+        `gateway` asks for services, begins with `router.gateway.start()`.
         """
         self._check_name(name)
         ways = both_ways(link, delay, loss)
@@ -125,6 +129,8 @@ class Internet:
         lan = f"192.168.{len(self.nats) + 1}"
         router = NatRouter(box, ip, lan, self.loop, self._tap(name), self._flight)
         self._plug(router, ip, behind, UPLINK_DELAY if behind is None else LAN_DELAY, ways)
+        if gateway is not None:
+            self._add_services(router, gateway)
         self.nats[name] = router
         return router
 
@@ -141,6 +147,14 @@ class Internet:
         if link.is_cut:
             link.heal()
             self.journal.emit(LinkHealed(self.loop.time(), name))
+
+    def _add_services(self, router: NatRouter, config: GatewayConfig) -> None:
+        """Puts the host behind the router's address inside on which its services run. It shares the router's name."""
+        rng = self._rng_for(f"{router.name} gateway")
+        host = Host(router.name, router.gateway_ip, self.loop, self._tap(router.name), rng, self._flight)
+        host.connect(router.to_lan)
+        leases = Leases(router.box, config, rng, self.journal, lambda: self.loop.now_ns)
+        router.run_gateway(Gateway(host, router.gateway_ip, leases), host.receive)
 
     def _plug(
         self,

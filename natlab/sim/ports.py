@@ -33,6 +33,7 @@ from natlab.errors import SocketError
 EPHEMERAL = range(32768, 61000)
 WILDCARD = "0.0.0.0"
 LOOPBACK = "127.0.0.1"
+MULTICAST_GROUPS = ("224.0.0.1", "239.255.255.250")  # all hosts of a link; SSDP
 
 
 @dataclass(slots=True, eq=False)

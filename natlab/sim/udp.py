@@ -4,7 +4,8 @@ A datagram goes to the socket bound to its destination; one bound to that very a
 the wildcard. Among sockets that share an endpoint by SO_REUSEPORT the sender's endpoint decides, always the same way.
 A datagram for nobody vanishes, and so does one too long for IP.
 
-Not modelled: ICMP port unreachable, connected sockets, broadcast and multicast, checksums.
+Not modelled: ICMP port unreachable, connected sockets, broadcast, checksums. A multicast datagram goes to one
+of the sockets that share its group, not to all.
 """
 
 from __future__ import annotations

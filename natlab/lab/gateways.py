@@ -1,0 +1,50 @@
+"""What a lab does with its gateways: which services they run, and which ports are forwarded by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from natlab.endpoint import Endpoint
+from natlab.errors import LabError
+from natlab.lab.topology import Place
+from natlab.packet import IPProtocol
+from natlab.portmap import GatewayConfig
+from natlab.sim import NatRouter
+
+_PROTOCOLS = {"tcp": IPProtocol.TCP, "udp": IPProtocol.UDP}
+
+
+def configure(gateway: GatewayConfig | Iterable[str]) -> GatewayConfig | None:
+    """What `lab.nat(gateway=...)` asks for; None for nothing.
+
+    Raises:
+        LabError: a service that does not exist.
+    """
+    if isinstance(gateway, GatewayConfig):
+        return gateway
+    try:
+        config = GatewayConfig(services=(gateway,) if isinstance(gateway, str) else tuple(gateway))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise LabError(str(error)) from error
+    return config if config.services else None
+
+
+def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: int) -> Endpoint:
+    """A port forward without an end; see `Lab.forward`."""
+    if host.behind != router.name:
+        where = f"behind {host.behind}" if host.behind else "on the public internet"
+        raise LabError(f"{host.name} is {where}, not behind {router.name}: forward to a computer behind {router.name}")
+    external, internal = Endpoint.of(router.external_ip, port), Endpoint.of(host.ip, to_port)
+    router.forward_port(_protocol(protocol), external, internal)
+    return external
+
+
+def unforward(router: NatRouter, protocol: str, port: int) -> None:
+    """See `Lab.unforward`."""
+    router.unforward_port(_protocol(protocol), Endpoint.of(router.external_ip, port))
+
+
+def _protocol(name: str) -> IPProtocol:
+    if name not in _PROTOCOLS:
+        raise LabError(f'the protocol is "tcp" or "udp", not {name!r}')
+    return _PROTOCOLS[name]

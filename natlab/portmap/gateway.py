@@ -1,0 +1,113 @@
+"""The gateway: one table of leases, and the services by which hosts inside ask for a place in it.
+
+    UDP 192.168.1.1:5351     version 0: NAT-PMP (`natpmp.py`)          version 2: PCP (`pcp.py`)
+                             any other: told which versions there are
+
+It runs on a `natlab.net.Network`, so the same code serves a simulated LAN and one of Linux. All it listens at is the
+gateway's address inside: RFC 6886 section 3.3 forbids to answer what comes from outside.
+
+After a reboot it tells everybody on the LAN, ten times within two minutes (RFC 6886 section 3.2.1). *Not modelled*: the
+same at the very first start, when nobody can have a lease yet, and when the external address changes without a reboot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Self
+
+from natlab.endpoint import Endpoint
+from natlab.errors import ClosedError
+from natlab.net import Network, UdpSocket
+from natlab.portmap import natpmp
+from natlab.portmap.config import Service
+from natlab.portmap.leases import Leases
+
+__all__ = ["Gateway"]
+
+ANNOUNCEMENT_TIMES = tuple(0.25 * (2**sent - 1) for sent in range(10))
+"""Seconds after a reboot (RFC 6886 section 3.2.1)."""
+
+
+class Gateway:
+    """The services of one router.
+
+    Args:
+        network: of the router's own, with `ip` among its addresses.
+        ip: its address inside.
+        leases: its table; `leases.config` says which services there are.
+    """
+
+    def __init__(self, network: Network, ip: str, leases: Leases) -> None:
+        self.ip = ip
+        self.leases = leases
+        self._network = network
+        self._services = leases.config.services
+        self._udp: list[UdpSocket] = []
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._loop: asyncio.AbstractEventLoop
+
+    def __repr__(self) -> str:
+        return f"<gateway at {self.ip}: {', '.join(self._services) or 'no services'}>"
+
+    async def start(self) -> None:
+        """Opens its sockets and begins to answer.
+
+        Raises:
+            SocketError: EADDRINUSE, EADDRNOTAVAIL; then none stays open.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            if Service.NAT_PMP in self._services or Service.PCP in self._services:
+                self._udp.append(await self._network.bind_udp(Endpoint(self.ip, natpmp.PORT)))
+                self._spawn(self._answer(self._udp[-1]))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Closes all it has opened. The leases stay: they are the NAT box's."""
+        for socket in self._udp:
+            socket.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def announce(self) -> None:
+        """Tells everybody on the LAN that the leases are lost: call it when the box has rebooted."""
+        if self._udp:
+            self._spawn(self._announce(self._udp[0]))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+
+    async def _answer(self, socket: UdpSocket) -> None:
+        while True:
+            try:
+                data, source = await socket.receive()
+            except ClosedError:
+                return
+            response = self._response(data, source)
+            if response is not None:
+                socket.send(response, source)
+
+    def _response(self, data: bytes, source: Endpoint) -> bytes | None:
+        return natpmp.answer(self.leases, data, source)
+
+    async def _announce(self, socket: UdpSocket) -> None:
+        before = 0.0
+        for time in ANNOUNCEMENT_TIMES:
+            await asyncio.sleep(time - before)
+            before = time
+            if Service.NAT_PMP in self._services:
+                socket.send(natpmp.announcement(self.leases), natpmp.ANNOUNCEMENTS)
