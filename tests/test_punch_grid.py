@@ -3,14 +3,13 @@
 `data/measured/go-go-tcp.csv` says for each pair whether go-libp2p v0.51 punched, and on which attempt. Each cell is run
 here with natlab's node in the simulated internet, the same way: a relay and four observers on public addresses, 20 ms
 one way. The listener reserves, the dialer dials it through the relay, so the listener starts DCUtR ("initiator").
+Which packets arrive is the rule of raw punches (`natlab.lab.punch_grid`); libp2p's roles decide what they are good for.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,40 +17,13 @@ import pytest
 from natlab import Lab
 from natlab.events import PunchEnded
 from natlab.lab.lab import OUTCOMES
+from natlab.lab.punch_grid import PAIRS, Box, is_reached
 from natlab.nat import Behaviour
 from natlab.protocol.dcutr import GO_V048, SPEC, RoleProfile
 
 MEASURED = Path(__file__).parent.parent / "data" / "measured" / "go-go-tcp.csv"
-EI, AD, APD = Behaviour
+EI = Behaviour.ENDPOINT_INDEPENDENT
 WHO = ("listener", "dialer")
-SHORT = {EI: "EI", AD: "AD", APD: "APD"}
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A NAT by the two axes that decide a punch."""
-
-    mapping: Behaviour
-    filtering: Behaviour
-
-    def __str__(self) -> str:
-        return f"{SHORT[self.mapping]}/{SHORT[self.filtering]}"
-
-
-BOXES = [Box(mapping, filtering) for mapping, filtering in product(Behaviour, repeat=2)]
-PAIRS = list(product(BOXES, repeat=2))  # listener, dialer
-
-
-def is_reached(x: Box, y: Box) -> bool:
-    """Whether packets of the host behind `y` reach the endpoint that observers reported for the host behind `x`.
-
-    The mapping must be the observed one: always so if it does not depend on the remote; else only a NAT that lets
-    everybody in helps. And `x` must admit the endpoint that `y`'s packets really come from, which is the one that `x`
-    spoke to only if `y` maps endpoint-independently.
-    """
-    if x.filtering is EI:
-        return True
-    return x.mapping is EI and (x.filtering is AD or y.mapping is EI)
 
 
 def rule(listener: Box, dialer: Box, profile: RoleProfile = GO_V048) -> str:

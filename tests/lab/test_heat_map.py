@@ -1,0 +1,46 @@
+"""A table of words becomes coloured cells with marks, a legend with numbers, and text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pandas as pd
+import pytest
+
+from natlab.errors import LabError
+from natlab.lab.heat_map import Shade, heat_map
+
+SHADES = {
+    "yes": Shade("#009E73", "+", "it works"),
+    "no": Shade("#c8c8c8", "-", "it does not"),
+    "never": Shade("#000000", "!", "does not occur"),
+}
+TABLE = pd.DataFrame([["yes", "no", "yes"]], index=["row <1>"], columns=["a", "b", "c"]).rename_axis(
+    index="rows", columns="columns"
+)
+
+
+def texts(figure):
+    return [element.text for element in ET.fromstring(figure.svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_cells_legend_and_text():
+    figure = heat_map(TABLE, SHADES, title="Title", note="A note.")
+    assert texts(figure).count("+") == 3 and texts(figure).count("-") == 2 and "!" not in texts(figure)
+    assert {"row <1>", "a", "b", "c", "rows ↓", "columns →", "it works: 2", "A note."} <= set(texts(figure))
+    assert figure.alt == "1 rows (rows) by 3 columns (columns). it works: 2; it does not: 1. A note."
+    assert "row <1>" in figure.text and "+  it works" in figure.text and "!" not in figure.text
+
+
+def test_groups_stand_apart():
+    def left_edges(group):
+        root = ET.fromstring(heat_map(TABLE, SHADES, title="", group=group).svg)
+        return [float(box.get("x")) for box in root.iter("{http://www.w3.org/2000/svg}rect") if box.get("x")][:3]
+
+    together, apart = left_edges(3), left_edges(2)
+    assert together[:2] == apart[:2] and apart[2] > together[2]
+
+
+def test_a_word_without_a_colour_is_refused():
+    with pytest.raises(LabError, match="no colour for 'maybe'"):
+        heat_map(TABLE.replace("no", "maybe"), SHADES, title="")
