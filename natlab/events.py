@@ -59,6 +59,13 @@ class LinkHealed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Rebooted(Event):
+    """A NAT box forgot everything. `external_ips` are its addresses since then."""
+
+    external_ips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MappingCreated(Event):
     """A NAT box (`place`) made a mapping. `remote` is what the mapping depends on, "" for endpoint-independent."""
 

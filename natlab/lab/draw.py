@@ -24,7 +24,7 @@ from natlab.lab import svg
 from natlab.lab.figure import Figure
 from natlab.lab.palette import FAINT, GREEN, INK, MUTED, PAPER, VERMILION, colour
 from natlab.lab.svg import Point
-from natlab.lab.topology import Kind, Place, Topology
+from natlab.lab.topology import BOXES, Place, Topology
 
 _SLOT, _ROW, _WIDE, _HIGH, _TOP = 260.0, 92.0, 124.0, 44.0, 40.0  # px
 _STYLES = {  # how -> (line, dashes): the line says how, the words on it say it again
@@ -72,16 +72,16 @@ def _with_nats(topology: Topology, hosts: Sequence[str]) -> list[str]:
 
 def _positions(topology: Topology, shown: Sequence[Place]) -> dict[str, Point]:
     """The top centre of each box: hosts side by side, a NAT box above the middle of what is behind it."""
-    public = [place for place in shown if not place.behind and place.kind != Kind.NAT]
+    public = [place for place in shown if not place.behind and place.kind not in BOXES]
     hidden = [place for place in shown if place not in public]
-    leaves = [place for place in hidden if place.kind != Kind.NAT]
+    leaves = [place for place in hidden if place.kind not in BOXES]
     slots = max(len(public), len(leaves), 1)
     at = {place.name: (_centre(index, len(public), slots), _TOP) for index, place in enumerate(public)}
     bottom = max((_depth(topology, leaf.name) for leaf in leaves), default=0.0)
     for index, leaf in enumerate(leaves):
         at[leaf.name] = (_centre(index, len(leaves), slots), bottom)
     for place in reversed(hidden):
-        if place.kind == Kind.NAT:
+        if place.kind in BOXES:
             inside = [at[other.name][0] for other in hidden if other.behind == place.name]
             at[place.name] = (sum(inside) / len(inside), _depth(topology, place.name))
     return at
@@ -110,9 +110,9 @@ def _wires(topology: Topology, shown: Sequence[Place], at: dict[str, Point]) -> 
 
 def _place(place: Place, top: Point, verdict: str) -> list[str]:
     x, y = top
-    nat = place.kind == Kind.NAT
+    nat = place.kind in BOXES
     stroke = MUTED if nat else colour(place.name)
-    below = f"NAT {place.ip}" if nat else f"{place.ip}, {verdict}".removesuffix(", ")
+    below = f"{place.kind} {place.ip}" if nat else f"{place.ip}, {verdict}".removesuffix(", ")
     width = max(_WIDE, svg.text_width(below) + 14)
     return [
         svg.box(x - width / 2, y, width, _HIGH, PAPER, stroke, "4 3" if nat else ""),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from natlab.events import PacketSeen, Verdict
 from natlab.lab.lab import Lab
-from natlab.lab.topology import Kind
+from natlab.lab.topology import BOXES
 
 __all__ = ["knocks"]
 
@@ -26,7 +26,7 @@ def knocks(lab: Lab) -> pd.DataFrame:
         a table of strings, index `box`, columns `sender`: "let in", "dropped", or "" if it never sent to that box.
     """
     names = {place.ip: place.name for place in lab.places if not place.behind}
-    boxes = {place.name: place.ip for place in lab.places if place.kind == Kind.NAT}
+    boxes = {place.name: place.ip for place in lab.places if place.kind in BOXES}
     found: dict[str, dict[str, str]] = {name: {} for name in boxes}
     for seen in lab.journal.of(PacketSeen):
         packet = seen.before or seen.packet

@@ -2,7 +2,7 @@
 
     build    lab.nat(...)  lab.node(...)  lab.host(...)  lab.crowd(...)
     run      lab.run(coroutine)  await lab.arun(coroutine)  lab.advance(seconds)  lab.step()
-    break    lab.partition(name)  lab.heal(name)  lab.at(seconds, lab.partition, name)
+    break    lab.partition(name)  lab.heal(name)  lab.reboot(name)  lab.at(seconds, lab.partition, name)
     look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability
              lab.ladder(...)  lab.replay(...)  lab.draw(...)  lab.pcap(path)    (all in `natlab.lab.look`)
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from natlab.endpoint import Endpoint
@@ -94,33 +95,36 @@ class Lab(Look):
         name: str | None = None,
         address: str | None = None,
         behind: NatRouter | None = None,
+        lan: str | None = None,
         link: LinkConfigs | None = None,
         gateway: GatewayConfig | Iterable[str] = (),
         **axes: str | float,
     ) -> NatRouter:
-        """Adds a NAT box with a LAN of its own.
+        """Adds a NAT box or a firewall, with a LAN of its own.
 
         Args:
             preset: a name from `natlab.nat.PRESETS`.
             name: what tables call it; the preset's name unless that is taken ("home", "home 2", ...).
-            address: its external IPv4 address; the next free public one by default.
+            address: its external IPv4 address, or the first of several; the next free public one by default.
             behind: another NAT box, for NAT behind NAT.
+            lan: its network inside, "10.0.0.0/8"; the next free one by default.
             link: its uplink, as in `node`.
             gateway: by which protocols hosts may ask it for ports, of "nat-pmp", "pcp" and "upnp"; by default it is
                 deaf. A `natlab.portmap.GatewayConfig` says more.
             axes: what differs from the preset: `mapping="address-and-port-dependent"`, `port_allocation="random"`, ...
 
         Raises:
-            LabError: no such preset or axis, or the name or address is taken.
+            LabError: no such preset or axis, the name or address is taken, or the LAN overlaps another network.
         """
         config = configure(preset, **axes)
         self._check_behind(behind)
         name = name or self._free_name(preset)
         services = gateways.configure(gateway)
-        router = self._internet.nat(name, config, address, behind=behind, link=link, gateway=services)
+        router = self._internet.nat(name, config, address, behind=behind, lan=lan, link=link, gateway=services)
         if router.gateway is not None:
             self.run(router.gateway.start())
-        self._places.append(Place(name, Kind.NAT, router.external_ip, behind.name if behind else ""))
+        kind = Kind.NAT if router.translates else Kind.FIREWALL
+        self._places.append(Place(name, kind, router.external_ip, behind.name if behind else ""))
         return router
 
     def node(
@@ -247,13 +251,19 @@ class Lab(Look):
 
     # ---- break
 
-    def reboot(self, nat: NatRouter | str) -> None:
-        """Turns a NAT off and on: it forgets mappings, port forwards and leases, and says so on its LAN.
+    def reboot(self, nat: NatRouter | str, new_address: bool = False) -> None:
+        """Turns a NAT or firewall off and on: it forgets mappings, port forwards and leases, and says so on its LAN.
+
+        Args:
+            new_address: whether its provider gives it another external address.
 
         Raises:
-            LabError: no such NAT.
+            LabError: no such NAT, or a firewall, which has no address of its own, is to have another one.
         """
-        self._nat(nat).reboot()
+        name = self._nat(nat).name
+        self._internet.reboot(name, new_address)
+        index = self._places.index(self._place(name))
+        self._places[index] = replace(self._places[index], ip=self._internet.nats[name].external_ip)
 
     def partition(self, *names: str) -> None:
         """Cuts the link of each host or NAT: it, with all that is behind it, no longer reaches the rest.

@@ -16,10 +16,12 @@ class Kind(StrEnum):
     NODE = "node"  # a libp2p node on its host
     HOST = "host"  # a bare computer
     NAT = "NAT"
+    FIREWALL = "firewall"
     CORE = "core"  # the internet itself, where packets to nobody end
 
 
 COMPUTERS = (Kind.NODE, Kind.HOST)  # where packets begin and end
+BOXES = (Kind.NAT, Kind.FIREWALL)  # what hosts are behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Place:
         name: unique in its lab.
         kind: what stands there.
         ip: its address on the side of the internet.
-        behind: name of the NAT box in front of it, "" on the public internet.
+        behind: name of the box in front of it, "" on the public internet.
     """
 
     name: str
@@ -59,7 +61,7 @@ class Topology:
         return self._places[name]
 
     def way_out(self, name: str) -> list[str]:
-        """The place and every NAT box between it and the internet, inside first."""
+        """The place and every box between it and the internet, inside first."""
         way = [name]
         while behind := self._places[way[-1]].behind:
             way.append(behind)

@@ -17,10 +17,12 @@
     hotel                APD      APD        random       30/60     600     rst             no        typical
     full-cone            EI       EI         preserving   300/300   7440    drop            yes       word
     symmetric            APD      APD        random       300/300   7440    drop            yes       word
+    firewall             EI       APD        preserving   300/300   7440    drop            no        typical
 
 Evidence. "standard": what an RFC asks for. "measured": by ourselves, on Linux 6.18. "documented": its makers' manual.
 "typical": a plausible box of its kind, the measure of no product. "word": a class that people speak of, made flesh.
 
+"firewall" does not translate: hosts behind it are seen at their own addresses.
 "full-cone" and "symmetric" are words of RFC 3489 that RFC 4787 gave up, since each fixes both axes at once.
 "pfsense-static-port" looks endpoint-independent from outside, because a host keeps its port towards everybody; but the
 port is not its own. "linux" gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a TCP connection
@@ -250,6 +252,13 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
             source="RFC 3489 section 5; what Tailscale's vnet calls a hard NAT",
             config=_SYMMETRIC,
             also_called=("hard", "strict", "bidirectional"),
+        ),
+        "firewall": Preset(
+            stands_for="a firewall in front of hosts with public addresses: it filters, and translates nothing",
+            evidence=Evidence.TYPICAL,
+            source="the stateful filter of RFC 4787 section 5, as strict as a home NAT's",
+            config=NatConfig(filtering=_APD, translates=False),
+            also_called=("stateful-firewall", "packet-filter", "filter", "no-nat"),
         ),
     }
 )

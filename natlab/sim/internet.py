@@ -13,9 +13,8 @@
 By default any two hosts are 20 ms apart, one way, unless they share a LAN. The delay is not decoration: without it the
 SYNs of two dials cannot cross, and a lab would show what no real network does.
 
-Public addresses are ones that libp2p takes for public (go-multiaddr `manet.IsPublicAddr`): the ranges reserved for
-documentation, which a tutorial would pick, silently switch hole punching off. Each public host lives in another first
-octet, because js-libp2p counts AutoNAT verdicts by first octet. LANs are 192.168.1.0/24, 192.168.2.0/24, ...
+Who has which address is `addressing.py`'s matter. Behind a firewall, a box that does not translate, hosts are known
+outside by their own addresses: every router out to the next NAT box or the core knows the way to them.
 
 What a link does besides is `natlab.sim.links`. Cutting one partitions the internet: what is behind it from the rest.
 
@@ -24,28 +23,25 @@ Not modelled: IPv6, routes that differ between pairs of hosts, several interface
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from random import Random
 
 from natlab.errors import LabError
-from natlab.events import Journal, LinkCut, LinkHealed
+from natlab.events import Journal, LinkCut, LinkHealed, Rebooted
 from natlab.nat import NatBox, NatConfig
 from natlab.portmap import Gateway, GatewayConfig, Leases
+from natlab.sim.addressing import Addresses, Lan, Lans, Public
 from natlab.sim.capture import Tap
 from natlab.sim.host import Host
-from natlab.sim.links import Delay, Link, LinkConfig, LinkConfigs, both_ways, chain
+from natlab.sim.links import Delay, Deliver, Link, LinkConfig, LinkConfigs, both_ways, chain
 from natlab.sim.loop import SimLoop
 from natlab.sim.router import NatRouter, Router
 
 CORE_DELAY = 0.010  # seconds from a public host to the core
 LAN_DELAY = 0.0005  # seconds from a host to its NAT router
 UPLINK_DELAY = CORE_DELAY - LAN_DELAY  # seconds from a NAT router to the core
-
-# First octets without any network that `manet.IsPublicAddr`, or js-libp2p's rule, calls special.
-PUBLIC_OCTETS = tuple(octet for octet in range(11, 224) if octet not in (100, 127, 169, 172, 192, 198, 203))
 
 
 class Internet:
@@ -69,6 +65,8 @@ class Internet:
         self._rng_for = rng_for
         self._flight = count(1).__next__
         self._core = Router("internet", self._tap("internet"))
+        self._public = Public()
+        self._lans = Lans(self._public)
 
     def host(
         self,
@@ -80,7 +78,7 @@ class Internet:
         loss: float = 0.0,
         link: LinkConfigs | None = None,
     ) -> Host:
-        """Adds a computer, on the public internet or on the LAN of a NAT router.
+        """Adds a computer, on the public internet or on the LAN of a NAT router or firewall.
 
         Args:
             address: its IPv4 address; None gives it the next free one of its network.
@@ -89,15 +87,15 @@ class Internet:
             link: all about its link, instead of those two; a pair if the two directions differ.
 
         Raises:
-            LabError: the name or the address is taken, or `link` comes with `delay` or `loss`.
+            LabError: the name or the address is taken, no address is left, or `link` comes with `delay` or `loss`.
             ValueError: not an IPv4 address of its network; a delay below 0, a loss outside 0 to 1.
         """
         self._check_name(name)
         ways = both_ways(link, delay, loss)
-        ip = self._address(address, behind)
-        host = Host(name, ip, self.loop, self._tap(name), self._rng_for(name), self._flight)
+        ips = self._outside(behind).take(name, address)
+        host = Host(name, ips[0], self.loop, self._tap(name), self._rng_for(name), self._flight)
         host.gateway_ip = behind.gateway_ip if behind else None
-        self._plug(host, ip, behind, CORE_DELAY if behind is None else LAN_DELAY, ways)
+        self._plug(host, ips, behind, CORE_DELAY if behind is None else LAN_DELAY, ways)
         self.hosts[name] = host
         return host
 
@@ -108,31 +106,48 @@ class Internet:
         address: str | None = None,
         *,
         behind: NatRouter | None = None,
+        lan: str | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
         link: LinkConfigs | None = None,
         gateway: GatewayConfig | None = None,
     ) -> NatRouter:
-        """Adds a NAT router with a LAN of its own; `behind` another one for NAT behind NAT.
+        """Adds a NAT router or firewall with a LAN of its own; `behind` another one for NAT behind NAT.
 
-        Args and errors are those of `host`; `address` is the external one. What answers at its internal address, if
-        `gateway` asks for services, begins with `router.gateway.start()`.
+        Args and errors are those of `host`, and:
+            address: the external one, the first of several.
+            lan: its network inside, e.g. "10.0.0.0/8"; None for the next free one.
+            gateway: what answers at its internal address, from `router.gateway.start()` on.
+
+        Raises:
+            LabError: also when the LAN overlaps a network on the way out.
         """
         self._check_name(name)
         ways = both_ways(link, delay, loss)
-        ip = self._address(address, behind)
-        if not config.translates or config.external_addresses > 1:
-            raise LabError(
-                f"{name}: here a box translates and has one address: leave translates, external_addresses out"
-            )
-        box = NatBox(name, config, ip, self._rng_for(name), self.journal)
-        lan = f"192.168.{len(self.nats) + 1}"
-        router = NatRouter(box, ip, lan, self.loop, self._tap(name), self._flight)
-        self._plug(router, ip, behind, UPLINK_DELAY if behind is None else LAN_DELAY, ways)
+        inside = self._lan_for(name, config, address, behind, lan)
+        if config.translates:
+            ips = self._outside(behind).take(name, address, config.external_addresses)
+        else:
+            ips = (inside.gateway,)
+        box = NatBox(name, config, ips[0], self._rng_for(name), self.journal, ips[1:])
+        router = NatRouter(box, inside, behind, self.loop, self._tap(name), self._flight)
+        self._plug(router, ips, behind, UPLINK_DELAY if behind is None else LAN_DELAY, ways)
         if gateway is not None:
             self._add_services(router, gateway)
         self.nats[name] = router
         return router
+
+    def reboot(self, name: str, new_address: bool = False) -> None:
+        """A NAT router or firewall forgets all it remembers, at once; if asked to, it has another address afterwards.
+
+        Raises:
+            LabError: a firewall has no address of its own.
+        """
+        router = self.nats[name]
+        if new_address and not router.translates:
+            raise LabError(f"{name} does not translate, so it has no address to change: reboot it without new_address")
+        router.reboot(*(self._move(router) if new_address else ()))
+        self.journal.emit(Rebooted(self.loop.time(), name, router.box.external_ips))
 
     def partition(self, name: str) -> None:
         """Cuts the link of a host or NAT: it and what is behind it no longer reach the rest. Twice is once."""
@@ -159,7 +174,7 @@ class Internet:
     def _plug(
         self,
         end: Host | NatRouter,
-        ip: str,
+        ips: tuple[str, ...],
         behind: NatRouter | None,
         delay: float,
         ways: tuple[LinkConfig, LinkConfig],
@@ -171,31 +186,54 @@ class Internet:
             chain(config, delay, self.loop, rng, tap, self._flight, then)
             for config, then in zip(ways, (parent.forward, end.receive), strict=True)
         )
-        parent.attach(ip, back)
+        self._attach(ips, behind, back)
         end.connect(there)
-        self._links[end.name] = Link(tap, ((end.connect, there), (partial(parent.reattach, ip), back)))
+        self._links[end.name] = Link(tap, ((end.connect, there), (partial(_replug, parent, end), back)))
 
-    def _address(self, address: str | None, behind: NatRouter | None) -> str:
-        if address is None:
-            return self._next_public() if behind is None else _next_private(behind)
-        wanted = ipaddress.IPv4Address(address)
-        if wanted.is_loopback or wanted.is_multicast or wanted.is_reserved or wanted.is_unspecified:
-            raise ValueError(f"{wanted} is no address that one host can have on a network")
-        if behind is None:
-            return str(wanted)
-        if not str(wanted).startswith(f"{behind.lan}."):
-            raise ValueError(f"a host behind {behind.name} has an address in {behind.lan}.0/24, not {wanted}")
-        if wanted.packed[-1] in (0, 1, 255):
-            raise LabError(f"{wanted} is taken: .1 is {behind.name} itself, .0 and .255 are the network as a whole")
-        return str(wanted)
+    def _attach(self, ips: tuple[str, ...], behind: NatRouter | None, deliver: Deliver) -> None:
+        """Packets to `ips` go to `deliver` from the router `behind`; those further out learn the way there."""
+        for router, inner in self._on_the_way(behind):
+            for ip in ips:
+                router.attach(ip, router.way_to(inner.external_ip) if inner else deliver)
 
-    def _next_public(self) -> str:
-        """11.0.0.1, 12.0.0.1, ...: another first octet each time, while they last."""
-        for last in range(1, 255):
-            for octet in PUBLIC_OCTETS:
-                if not self._core.taken(ip := f"{octet}.0.0.{last}"):
-                    return ip
-        raise LabError(f"this internet has {254 * len(PUBLIC_OCTETS)} public addresses, and all are taken")
+    def _move(self, router: NatRouter) -> tuple[str, ...]:
+        """Other external addresses for a router, on the cable that it has."""
+        old, outside = router.box.external_ips, self._outside(router.behind)
+        new = outside.take(router.name, count=len(old))
+        self._attach(new, router.behind, (router.behind or self._core).way_to(old[0]))
+        self._detach(old, router.behind)
+        outside.give_back(old)
+        return new
+
+    def _detach(self, ips: tuple[str, ...], behind: NatRouter | None) -> None:
+        for router, _ in self._on_the_way(behind):
+            for ip in ips:
+                router.detach(ip)
+
+    def _on_the_way(self, behind: NatRouter | None) -> Iterator[tuple[Router, NatRouter | None]]:
+        """The routers that know an address on the network of `behind`, each with the one that is next inside."""
+        yield behind or self._core, None
+        while behind is not None and not behind.translates:
+            yield behind.behind or self._core, behind
+            behind = behind.behind
+
+    def _outside(self, behind: NatRouter | None) -> Addresses:
+        """The network that a host or box behind `behind` hangs on."""
+        return self._public if behind is None else behind.lan
+
+    def _lan_for(
+        self, name: str, config: NatConfig, address: str | None, behind: NatRouter | None, wanted: str | None
+    ) -> Lan:
+        around, is_public = [], True
+        while behind is not None:
+            around.append(behind.lan)
+            is_public = is_public and not behind.translates
+            behind = behind.behind
+        if config.translates:
+            return self._lans.behind_nat(name, wanted, around)
+        if address is not None:
+            raise LabError(f"{name} does not translate: it has no address to choose, but a network, lan='11.0.0.0/24'")
+        return self._lans.behind_firewall(name, wanted, around, is_public)
 
     def _check_name(self, name: str) -> None:
         if name in self.hosts or name in self.nats:
@@ -205,9 +243,6 @@ class Internet:
         return Tap(place, self.loop, self.journal)
 
 
-def _next_private(router: NatRouter) -> str:
-    """.2, .3, ...; .1 is the router itself."""
-    for last in range(2, 255):
-        if not router.taken(ip := f"{router.lan}.{last}"):
-            return ip
-    raise LabError(f"the LAN of {router.name} has 253 addresses, and all are taken")
+def _replug(parent: Router, end: Host | NatRouter, deliver: Deliver) -> None:
+    """The cable of a host or router ends elsewhere now."""
+    parent.replug(end.ip if isinstance(end, Host) else end.external_ip, deliver)

@@ -1,15 +1,16 @@
 """Routers: the core of the internet, and the NAT router that a household sits behind.
 
-              inside (LAN 192.168.n.0/24)                     outside
+              inside (its LAN)                                outside
     host ──┐                                                        ┌──> other networks
     host ──┼── forward ──> NatBox.outbound ──> uplink ──────────────┤
     host ──┘ <─ deliver ── NatBox.inbound <── receive <─────────────┘
 
-The router has an address inside, too: .1, its hosts' default gateway. Behind it is a host of its own, on which the
+The router has an address inside, too, its hosts' default gateway. Behind it is a host of its own, on which the
 gateway services run (`natlab.portmap`), if the lab turns them on. What hosts multicast on the LAN reaches the router
 alone, and what the router multicasts, every host: that is all that the services need.
 
-All decisions about translation and filtering are `natlab.nat`'s; a router only moves packets to and from it.
+A firewall is a NAT box that does not translate. All decisions about translation and filtering are `natlab.nat`'s; a
+router only moves packets to and from it.
 Routing is by exact address: this internet has as many addresses as hosts.
 
 Not modelled: routing protocols, TTL, ICMP errors.
@@ -20,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from natlab.endpoint import Endpoint
-from natlab.errors import LabError
 from natlab.events import Verdict
 from natlab.nat import Drop, NatBox
 from natlab.packet import Packet
 from natlab.portmap import Gateway
+from natlab.sim.addressing import Lan
 from natlab.sim.capture import Tap
 from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
@@ -44,21 +45,21 @@ class Router:
         self._routes: dict[str, Deliver] = {}
 
     def attach(self, ip: str, deliver: Deliver) -> None:
-        """From now on packets to `ip` go to `deliver`.
-
-        Raises:
-            LabError: another host has this address.
-        """
-        if ip in self._routes:
-            raise LabError(f"{ip} is already somebody's address on {self.name}: give each host its own")
+        """From now on packets to `ip` go to `deliver`."""
         self._routes[ip] = deliver
 
-    def reattach(self, ip: str, deliver: Deliver) -> None:
-        """The cable of `ip`, which is attached, ends elsewhere now."""
-        self._routes[ip] = deliver
+    def detach(self, ip: str) -> None:
+        """From now on there is no way to `ip`."""
+        del self._routes[ip]
 
-    def taken(self, ip: str) -> bool:
-        return ip in self._routes
+    def way_to(self, ip: str) -> Deliver:
+        """Where packets to `ip` go."""
+        return self._routes[ip]
+
+    def replug(self, ip: str, deliver: Deliver) -> None:
+        """The cable on which `ip` is reached, with whatever else is reached by it, ends elsewhere now."""
+        cable = self._routes[ip]
+        self._routes.update({other: deliver for other, way in self._routes.items() if way == cable})
 
     def forward(self, packet: Packet) -> None:
         """A packet from one of the attached hosts."""
@@ -70,28 +71,30 @@ class Router:
 
 
 class NatRouter(Router):
-    """A router with a NAT box between its LAN and the network it hangs on.
+    """A router with a NAT box, or a firewall, between its LAN and the network it hangs on.
 
     Attributes:
         box: the NAT box; `box.config` says how it behaves.
-        external_ip: its address outside.
-        lan: the first three octets of its network inside, e.g. `192.168.1`.
+        lan: its network inside.
+        behind: the router outside it, None for the core.
+        translates: whether hosts inside have other addresses than outside.
         gateway_ip: its address inside.
         gateway: its gateway services, None if it has none.
     """
 
     def __init__(
-        self, box: NatBox, external_ip: str, lan: str, loop: SimLoop, tap: Tap, flight: Callable[[], int]
+        self, box: NatBox, lan: Lan, behind: NatRouter | None, loop: SimLoop, tap: Tap, flight: Callable[[], int]
     ) -> None:
         super().__init__(tap.place, tap)
         self.box = box
-        self.external_ip = external_ip
         self.lan = lan
+        self.behind = behind
+        self.translates = box.config.translates
         self._loop = loop
         self._flight = flight
         self._uplink: Deliver
         self.gateway: Gateway | None = None
-        self.gateway_ip = f"{lan}.1"
+        self.gateway_ip = lan.gateway
         self._own: Deliver = self._unserved
         for ip in (self.gateway_ip, *MULTICAST_GROUPS):
             self.attach(ip, self._own)
@@ -101,7 +104,7 @@ class NatRouter(Router):
         self.gateway = gateway
         self._own = deliver
         for ip in (self.gateway_ip, *MULTICAST_GROUPS):
-            self.reattach(ip, deliver)
+            self.attach(ip, deliver)
 
     def forward_port(self, protocol: int, external: Endpoint, internal: Endpoint) -> None:
         """Forwards a port by hand, for good. Errors are those of `NatBox.forward`."""
@@ -111,11 +114,16 @@ class NatRouter(Router):
         """Takes a port forward back."""
         self.box.unforward(protocol, external, self._loop.now_ns)
 
-    def reboot(self) -> None:
-        """Turns the router off and on: it has forgotten its mappings, port forwards and leases."""
-        self.box.reboot(self._loop.now_ns)
+    def reboot(self, *external_ips: str) -> None:
+        """Turns it off and on: it has forgotten its mappings, port forwards and leases. It may have other addresses."""
+        self.box.reboot(self._loop.now_ns, *external_ips)
         if self.gateway is not None:
             self.gateway.announce()
+
+    @property
+    def external_ip(self) -> str:
+        """Its address outside, the first of several."""
+        return self.box.external_ip
 
     def connect(self, uplink: Deliver) -> None:
         """Plugs in the cable to the network outside."""

@@ -1,7 +1,8 @@
 """Random labs: a topology and a story for each number, small and fast, and together with something of everything.
 
-    public nodes, NAT boxes with any axes, boxes behind boxes, nodes and bare hosts anywhere, links with every hardship;
-    then dials, reservations, pings, punches, datagrams, pauses, cuts and closings, one by one or several at once
+    public nodes, NAT boxes with any axes, firewalls, pools, boxes behind boxes, nodes and bare hosts anywhere, links
+    with every hardship; then dials, reservations, pings, punches, datagrams, pauses, cuts, reboots and closings, one by
+    one or several at once
 
 What a verb answers, errors included, is part of the story: the same number must give the same answers.
 """
@@ -27,6 +28,7 @@ from natlab.sim import NatRouter
 from natlab.sim.links import GilbertElliott, Jitter, LinkConfig, Trace
 
 PATIENCE = 100.0  # virtual seconds for one verb
+OF_A_FIREWALL = ("filtering", "tcp_established_timeout", "tcp_transitory_timeout", "udp_timeout", "udp_refresh")
 
 
 def random_lab(number: int) -> tuple[Lab, list[str]]:
@@ -50,7 +52,7 @@ class _Story:
     def told(self) -> tuple[Lab, list[str]]:
         self.build()
         for _ in range(self.chance.randint(3, 7)):
-            self.chance.choice([self.one, self.one, self.several, self.pause, self.talk, self.cut])()
+            self.chance.choice([self.one, self.one, self.several, self.pause, self.talk, self.cut, self.reboot])()
         self.several()
         self.end()
         return self.lab, self.answers
@@ -63,8 +65,7 @@ class _Story:
             self.relays.append(self.lab.node(f"relay {number}", **self.habits(relay=True)))
         self.lab.crowd(chance.choice([0, 0, 1, 4]))
         for _ in range(chance.randint(1, 3)):
-            outer = chance.choice([None, None, *self.boxes])
-            self.boxes.append(self.box(chance.choice(list(PRESETS)), outer))
+            self.boxes.append(self.box(chance.choice([None, None, *self.boxes])))
         for number in range(chance.randint(2, 3)):
             self.nodes.append(self.lab.node(f"node {number}", chance.choice([None, *self.boxes]), **self.habits()))
         for number in range(chance.choice([0, 2])):
@@ -74,12 +75,16 @@ class _Story:
             if chance.random() < 0.7:
                 self.answered(node.reserve(chance.choice(self.relays)))
 
-    def box(self, preset: str, behind: NatRouter | None) -> NatRouter:
-        axes = self.axes()
+    def box(self, outer: NatRouter | None) -> NatRouter:
+        """A NAT box or firewall; now and then with several addresses, or with a carrier's LAN."""
+        preset, axes = self.chance.choice(list(PRESETS)), self.axes()
+        lan = self.chance.choice([None, "100.64.0.0/10"]) if outer is None else None
+        if not PRESETS[preset].translates:
+            return self.lab.nat(preset, behind=outer, **{axis: axes[axis] for axis in OF_A_FIREWALL if axis in axes})
         try:
-            return self.lab.nat(preset, behind=behind, **axes)
+            return self.lab.nat(preset, behind=outer, lan=lan, **axes)
         except LabError:  # the axes contradict each other
-            return self.lab.nat(preset, behind=behind)
+            return self.lab.nat(preset, behind=outer, lan=lan)
 
     def axes(self) -> dict[str, str | float]:
         """Some axes of a NAT box: every choice there is, and short timers, so that mappings die while others talk."""
@@ -92,6 +97,7 @@ class _Story:
         every["tcp_established_timeout"] = chance.choice([8.0, 7440.0])
         every["tcp_transitory_timeout"] = chance.choice([2.0, 240.0])
         every["udp_timeout"] = chance.choice([3.0, 300.0])
+        every["external_addresses"] = chance.choice([1, 3])
         return {axis: value for axis, value in every.items() if chance.random() < 0.6}
 
     def link(self) -> dict[str, object]:
@@ -153,6 +159,11 @@ class _Story:
         begin, length = self.chance.choice([0.0, 0.05, 1.0]), self.chance.choice([0.5, 4.0, 40.0])
         self.lab.at(self.lab.now + begin, self.lab.partition, place)
         self.lab.at(self.lab.now + begin + length, self.lab.heal, place)
+
+    def reboot(self) -> None:
+        """A box forgets everything, and may come back at another address."""
+        box = self.chance.choice(self.boxes)
+        self.lab.reboot(box.name, box.translates and self.chance.random() < 0.5)
 
     def end(self) -> None:
         """Some leave in order, some just stop; then a while passes."""

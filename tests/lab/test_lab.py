@@ -59,6 +59,48 @@ def test_the_crowd_lives_in_different_first_octets_and_activates_an_address():
     assert list(lab.observations.query("node == 'alice'").activated) == [False, False, False, True]
 
 
+def test_two_behind_firewalls_punch_with_addresses_of_their_own():
+    lab = Lab(7)
+    relay = lab.node("relay")
+    alice, bob = (lab.node(name, behind=lab.nat("firewall", name=f"{name}'s")) for name in ("alice", "bob"))
+    lab.run(alice.reserve(relay))
+    lab.run(bob.dial(relay))
+    lab.run(bob.dial(alice.address_via(relay)))
+    lab.advance(30.0)
+    reversal, punch = lab.punches.itertuples()
+    assert reversal.attempt == 0 and "ETIMEDOUT" in reversal.outcome, "a public address invites a direct dial"
+    assert (punch.attempt, punch.outcome) == (1, "success")
+    assert lab.reachability.edges["alice", "bob"]["how"] == "punched"
+    assert (lab.mappings.internal == lab.mappings.external).all() and set(lab.mappings.box) == {"alice's", "bob's"}
+    assert "firewall 12.0.0.1" in lab.ladder("alice", "bob").svg and "(firewall)" in lab.draw().text
+
+
+def test_mappings_show_which_address_of_a_pool_each_one_has():
+    lab = Lab(3)
+    alice = lab.host("alice", behind=lab.nat("home", name="carrier", external_addresses=4, pooling="arbitrary"))
+    bob = lab.host("bob")
+    for port in range(5000, 5020):
+        lab.run(lab.run(alice.udp(port)).send("hello", f"{bob.ip}:9"))
+    lab.advance(1.0)
+    pool = {f"11.0.0.{last}" for last in (1, 2, 3, 4)}
+    assert set(lab.mappings.external.str.split(":").str[0]) == pool
+
+
+def test_a_reboot_ends_every_mapping_and_may_change_the_address():
+    lab = Lab(7)
+    alice, bob = lab.host("alice", behind=lab.nat("home")), lab.host("bob")
+    socket = lab.run(alice.udp(5000))
+    lab.run(socket.send("hello", f"{bob.ip}:9"))
+    lab.at(5.0, lab.reboot, "home", True)
+    lab.advance(10.0)
+    lab.run(socket.send("hello again", f"{bob.ip}:9"))
+    lab.advance(1.0)
+    assert list(lab.mappings.external) == ["11.0.0.1:5000", "13.0.0.1:5000"]
+    assert list(lab.mappings.ended_by.str.contains("reboot")) == [True, False]
+    assert {place.name: place.ip for place in lab.places}["home"] == "13.0.0.1"
+    assert "now at 13.0.0.1" in lab.ladder("alice", "bob", show=("note", "udp")).text
+
+
 @pytest.mark.parametrize(
     "build, hint",
     [
@@ -69,6 +111,9 @@ def test_the_crowd_lives_in_different_first_octets_and_activates_an_address():
         (lambda lab: lab.nat("home", filtering="address"), "address-dependent"),
         (lambda lab: lab.node("a", behind="home"), "lab.nat"),
         (lambda lab: lab.node("a", behind=Lab().nat("home")), "lab.nat"),
+        (lambda lab: lab.nat("firewall", external_addresses=2), "external_addresses must stay 1"),
+        (lambda lab: (lab.nat("home"), lab.nat("office"), lab.reboot("hom")), "there are: home, office"),
+        (lambda lab: (lab.nat("firewall"), lab.reboot("firewall", new_address=True)), "without new_address"),
         (lambda lab: lab.ladder("nobody"), "nobody"),
         (lambda lab: lab.draw("nobody"), "nobody"),
         (lambda lab: lab.pcap("unwritten.pcap", "nobody"), "nobody"),

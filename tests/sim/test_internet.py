@@ -6,7 +6,7 @@ import pytest
 
 from natlab.endpoint import Endpoint, parse_ip
 from natlab.errors import LabError
-from natlab.events import Verdict
+from natlab.events import Rebooted, Verdict
 from natlab.nat import NatConfig
 
 
@@ -63,7 +63,7 @@ def test_an_address_behind_a_nat_must_be_in_its_lan(world):
 def test_the_routers_own_address_is_taken(world, last):
     home = world.nat("home", NatConfig())
     with pytest.raises(LabError, match=r"\.1 is home itself"):
-        world.host("alice", f"{home.lan}.{last}", behind=home)
+        world.host("alice", f"192.168.1.{last}", behind=home)
 
 
 def test_a_lan_can_be_full(world):
@@ -144,3 +144,153 @@ def test_the_same_seed_gives_the_same_journal_and_another_seed_another(another_w
 
     assert history(1) == history(1)
     assert history(1) != history(2)
+
+
+# ---- firewalls: hosts keep their addresses
+
+
+def reaches(world, sender, to, port=9):
+    """Whether a datagram to a socket on that port arrives, and from where it seems to come."""
+
+    async def main():
+        here, there = await sender.bind_udp(Endpoint("0.0.0.0", 5000)), await to.bind_udp(Endpoint("0.0.0.0", port))
+        here.send(b"x", Endpoint(to.ip, port))
+        try:
+            async with asyncio.timeout(1):
+                return (await there.receive())[1]
+        except TimeoutError:
+            return None
+        finally:
+            here.close()
+            there.close()
+
+    return world.run(main())
+
+
+FIREWALL = NatConfig(translates=False, filtering="address-and-port-dependent")
+
+
+def test_behind_a_firewall_a_host_is_seen_at_its_own_public_address(world):
+    wall = world.nat("wall", FIREWALL)
+    alice, bob = world.host("alice", behind=wall), world.host("bob")
+    assert parse_ip(alice.ip).is_global and alice.ip != wall.external_ip
+    assert reaches(world, alice, bob) == Endpoint(alice.ip, 5000)
+    assert [event.verdict for event in world.packets("wall")] == [Verdict.TRANSLATED]
+
+
+def test_a_stranger_does_not_get_in_and_whoever_was_spoken_to_does(world):
+    alice, bob = world.host("alice", behind=world.nat("wall", FIREWALL)), world.host("bob")
+    assert reaches(world, bob, alice, 5000) is None
+    assert world.packets("wall")[-1].verdict is Verdict.DROPPED
+    reaches(world, alice, bob, 5000)
+    assert reaches(world, bob, alice, 5000) == Endpoint(bob.ip, 5000)
+
+
+def test_firewalls_and_nats_stand_behind_each_other(world):
+    outer = world.nat("outer", FIREWALL)
+    inner = world.nat("inner", FIREWALL, behind=outer)
+    home = world.nat("home", NatConfig(), behind=inner)
+    last = world.nat("last", FIREWALL, behind=home)
+    alice, carol, bob = world.host("alice", behind=last), world.host("carol", behind=inner), world.host("bob")
+    assert reaches(world, alice, bob) == Endpoint(home.external_ip, 5000)
+    assert reaches(world, carol, bob) == Endpoint(carol.ip, 5000)
+    assert reaches(world, bob, carol, 5000) is None and reaches(world, carol, bob, 5000)
+    assert reaches(world, bob, carol, 5000) == Endpoint(bob.ip, 5000)
+
+
+def test_a_cut_firewall_cuts_off_whoever_is_behind_it_even_who_came_later(world):
+    wall = world.nat("wall", NatConfig(translates=False, filtering="endpoint-independent"))
+    alice, bob = world.host("alice", behind=wall), world.host("bob")
+    world.internet.partition("wall")
+    carol = world.host("carol", behind=wall)
+    assert reaches(world, alice, bob) is None and reaches(world, bob, carol) is None
+    assert {event.reason for event in world.packets("wall", Verdict.LOST)} == {"the link of wall is cut"}
+    world.internet.heal("wall")
+    assert reaches(world, carol, bob, 5000) and reaches(world, bob, carol, 5000)
+
+
+# ---- several addresses, and new ones
+
+
+def sources(world, host, server, count):
+    """The addresses at which a server sees `count` sockets of a host."""
+
+    async def main():
+        there = await server.bind_udp(Endpoint("0.0.0.0", 9))
+        seen = []
+        for _ in range(count):
+            (await host.bind_udp(Endpoint("0.0.0.0", 0))).send(b"x", Endpoint(server.ip, 9))
+            seen.append((await there.receive())[1].ip)
+        return seen
+
+    return world.run(main())
+
+
+@pytest.mark.parametrize("pooling, addresses", [("paired", 1), ("arbitrary", 4)])
+def test_a_box_with_several_addresses_is_reached_at_each(world, pooling, addresses):
+    box = world.nat("carrier", NatConfig(external_addresses=4, pooling=pooling))
+    seen = set(sources(world, world.host("alice", behind=box), world.host("server"), 30))
+    assert len(seen) == addresses and seen <= set(box.box.external_ips)
+    stranger = world.host("stranger")
+    for number, ip in enumerate(box.box.external_ips, 1):
+        one_way_out(world, stranger, Endpoint(ip, 9))
+        assert len(world.packets("carrier", Verdict.DROPPED)) == number
+
+
+def one_way_out(world, sender, to):
+    async def main():
+        (await sender.bind_udp(Endpoint("0.0.0.0", 0))).send(b"x", to)
+        await asyncio.sleep(1)
+
+    world.run(main())
+
+
+def test_after_a_reboot_the_door_is_shut(world):
+    alice, bob = world.host("alice", behind=world.nat("home", NatConfig())), world.host("bob")
+    outside = reaches(world, alice, bob)
+    world.internet.reboot("home")
+    one_way_out(world, bob, outside)
+    assert "no mapping" in world.packets("home", Verdict.DROPPED)[-1].reason
+
+
+def test_a_reboot_may_bring_another_address_and_the_way_there(world):
+    carrier = world.nat("carrier", NatConfig())
+    home = world.nat("home", NatConfig(), behind=carrier)
+    alice, bob = world.host("alice", behind=home), world.host("bob")
+    before = [router.external_ip for router in (carrier, home)]
+    for name in ("carrier", "home"):
+        world.internet.reboot(name, new_address=True)
+    assert not {carrier.external_ip, home.external_ip} & set(before)
+    assert reaches(world, alice, bob, 5000) == Endpoint(carrier.external_ip, 5000)
+    one_way_out(world, bob, Endpoint(before[0], 9))
+    assert world.packets("internet")[-1].reason == f"no route to {before[0]}"
+    assert [(event.place, event.external_ips) for event in world.journal.of(Rebooted)] == [
+        ("carrier", (carrier.external_ip,)),
+        ("home", (home.external_ip,)),
+    ]
+
+
+def test_a_rebooted_box_can_be_cut_off_at_its_new_address(world):
+    alice, bob = world.host("alice", behind=world.nat("home", NatConfig())), world.host("bob")
+    world.internet.reboot("home", new_address=True)
+    world.internet.partition("home")
+    assert reaches(world, alice, bob) is None
+    world.internet.heal("home")
+    assert reaches(world, alice, bob)
+
+
+@pytest.mark.parametrize(
+    "build, sentence",
+    [
+        (lambda world: (world.nat("w", FIREWALL), world.internet.reboot("w", True)), "it has no address to change"),
+        (lambda world: world.nat("w", FIREWALL, "11.0.0.1"), "it has no address to choose, but a network, lan="),
+        (
+            lambda world: world.nat("h", NatConfig(), behind=world.nat("c", NatConfig()), lan="192.168.1.0/24"),
+            "overlaps",
+        ),
+    ],
+)
+def test_a_topology_that_cannot_be_is_a_lab_error_that_says_what_to_change(world, build, sentence):
+    with pytest.raises(LabError) as error:
+        build(world)
+    assert sentence in str(error.value)

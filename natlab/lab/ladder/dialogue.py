@@ -22,6 +22,7 @@ from natlab.events import (
     MessageSeen,
     PunchDialled,
     PunchEnded,
+    Rebooted,
     Reserved,
 )
 from natlab.lab.ladder.steps import Step, StepKind, Stop
@@ -124,6 +125,8 @@ def _note(event: Event, names: Names) -> list[tuple[str, str]]:
             return [("note", "link cut")]
         case LinkHealed():
             return [("note", "link healed")]
+        case Rebooted():
+            return [("note", f"rebooted: forgot everything, now at {', '.join(event.external_ips)}")]
         case AddressObserved():
             return [("observation", f"{who(event.observer, names)} sees it at {event.address}")]
         case _:

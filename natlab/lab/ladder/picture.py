@@ -15,7 +15,7 @@ from natlab.lab import svg
 from natlab.lab.ladder.layout import AXIS, HEADER, Drawn, Layout, Pause
 from natlab.lab.ladder.steps import StepKind
 from natlab.lab.palette import FAINT, INK, MUTED, PAPER, colour
-from natlab.lab.topology import COMPUTERS, Kind, Place
+from natlab.lab.topology import BOXES, COMPUTERS, Kind, Place
 
 
 def picture(layout: Layout, places: Sequence[Place], title: str, description: str, footer: str) -> str:
@@ -35,9 +35,9 @@ def picture(layout: Layout, places: Sequence[Place], title: str, description: st
 
 def _column(place: Place, x: float, bottom: float) -> list[str]:
     """The name at the top and the line below it."""
-    nat = place.kind == Kind.NAT
+    nat = place.kind in BOXES
     stroke = colour(place.name) if place.kind in COMPUTERS else MUTED
-    below = f"NAT {place.ip}" if nat else place.ip
+    below = f"{place.kind} {place.ip}" if nat else place.ip
     return [
         svg.line([(x, HEADER), (x, bottom)], FAINT if nat else stroke, 9.0 if nat else 1.5),
         svg.box(x - 58, 6, 116, HEADER - 12, PAPER, stroke, "4 3" if nat else ""),
