@@ -1,6 +1,7 @@
 """natlab without a notebook.
 
     python -m natlab demo [--seed N]        a hole punch in a simulated internet: its ladder and its tables
+    python -m natlab nat-report PRESET      which rules of the RFCs such a NAT box keeps, each measured
     python -m natlab ping MULTIADDR         round trips to a libp2p node, over this computer's sockets
     python -m natlab identify MULTIADDR     what a libp2p node says of itself, and at which address it sees us
 
@@ -14,7 +15,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from natlab.errors import NatlabError
+from natlab.errors import LabError, NatlabError
 
 PINGS = 3
 
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match options.command:
             case "demo":
                 _demo(options.seed)
+            case "nat-report":
+                _nat_report(options.preset, options.seed)
             case "ping":
                 asyncio.run(_ping(options.multiaddr, options.count))
             case "identify":
@@ -46,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="a hole punch in a simulated internet: its ladder and its tables")
     demo.add_argument("--seed", type=int, default=7, help="another seed gives other ports and keys (default 7)")
+    report = commands.add_parser("nat-report", help="which rules of the RFCs a NAT box keeps, each measured")
+    report.add_argument("preset", metavar="PRESET", help="e.g. home, linux, rfc-compliant")
+    report.add_argument("--seed", type=int, default=0, help="another seed gives other random ports (default 0)")
     ping = commands.add_parser("ping", help="round trips to a libp2p node")
     ping.add_argument("--count", type=_positive, default=PINGS, help=f"how many (default {PINGS})")
     identify = commands.add_parser("identify", help="what a libp2p node says of itself, and of us")
@@ -65,6 +71,15 @@ def _demo(seed: int) -> None:
     from natlab.lab.demo import demo  # pandas and networkx take a second; the other commands do without
 
     print(demo(seed))
+
+
+def _nat_report(preset: str, seed: int) -> None:
+    from natlab.lab.report import nat_report
+
+    try:
+        print(nat_report(preset, seed))
+    except LabError as error:  # here the experiment is the arguments
+        raise ValueError(str(error)) from error
 
 
 async def _ping(multiaddr: str, count: int) -> None:

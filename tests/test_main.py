@@ -88,6 +88,17 @@ def test_help_names_the_commands(capsys):
     assert all(command in printed for command in ("demo", "ping", "identify"))
 
 
+def test_the_report_on_a_preset_measures_it(capsys):
+    assert main(["nat-report", "linux", "--seed", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("linux: conforms to ") and "30 s unanswered, 120 s answered; 120 s needed" in printed
+
+
+def test_an_unknown_preset_is_a_usage_error_that_names_near_ones(capsys):
+    assert main(["nat-report", "linus"]) == 2
+    assert "did you mean 'linux'" in capsys.readouterr().err
+
+
 def _demo(seed: int) -> str:
     command = [sys.executable, "-m", "natlab", "demo", "--seed", str(seed)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

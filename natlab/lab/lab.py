@@ -5,6 +5,7 @@
     break    lab.partition(name)  lab.heal(name)  lab.reboot(name)  lab.at(seconds, lab.partition, name)
     look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability
              lab.ladder(...)  lab.replay(...)  lab.draw(...)  lab.pcap(path)    (all in `natlab.lab.look`)
+    judge    lab.nat_report(box)
 
 Time is virtual: it stands still between cells and jumps to the next event inside `run`. The same seed gives the same
 journal, packet for packet. Whatever is shown is computed from the journal, so looking changes nothing.
@@ -34,6 +35,7 @@ from natlab.host import Node
 from natlab.lab import gateways
 from natlab.lab.bare import BareHost
 from natlab.lab.look import Look
+from natlab.lab.report import Report, report_on
 from natlab.lab.seed import rng_for
 from natlab.lab.topology import Kind, Place
 from natlab.nat import configure
@@ -337,6 +339,16 @@ class Lab(Look):
     def step(self) -> bool:
         """Lets the next event happen, and what follows from it at once; False when nothing is left to happen."""
         return self._loop.step()
+
+    def nat_report(self, box: NatRouter) -> Report:
+        """Which rules of the RFCs a NAT box keeps, each measured by probes; a twin of it is probed, on a bench.
+
+        Raises:
+            LabError: it is no NAT box of this lab.
+        """
+        if box not in self._internet.nats.values():
+            raise LabError(f"nat_report takes a NAT box of this lab, made by lab.nat(...), not {box!r}")
+        return report_on(box.name, box.box.config, self.seed)
 
     def close(self) -> None:
         """Ends everything that runs in the lab. The journal stays."""

@@ -8,12 +8,14 @@
                        11.0.0.1                                     12.0.0.1
 
 `namespace.py` makes and removes the namespaces and opens sockets in them, `readdress.py` carries a NAT box's decision
-over to the bytes of a packet, and `wire.py` is what lies between the TUN devices.
+over to the bytes of a packet, and `wire.py` is what lies between the TUN devices. `kernel_nat.py` is the other way
+round: the kernel as the box, and natlab on both sides of it.
 
 It needs Linux, root, /dev/net/tun and the `ip` command; `why_not` says what is missing.
 """
 
+from natlab.netns.kernel_nat import KernelNat
 from natlab.netns.namespace import Namespace, why_not
 from natlab.netns.wire import Wire
 
-__all__ = ["Namespace", "Wire", "why_not"]
+__all__ = ["KernelNat", "Namespace", "Wire", "why_not"]

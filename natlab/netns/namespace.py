@@ -33,7 +33,7 @@ from natlab.errors import LabError
 __all__ = ["Namespace", "why_not"]
 
 TUN = Path("/dev/net/tun")
-DEVICE = "natlab"  # the TUN device's name, the same in each namespace
+DEVICE = "natlab"  # the TUN device's name, the same in each namespace that has only one
 PREFIX = "natlab-"
 NAMES = Path("/run/netns")
 _OWN = Path("/proc/thread-self/ns/net")
@@ -112,8 +112,12 @@ class Namespace:
         with self.entered():
             return socket.socket(family, kind)
 
-    def plug_in(self, *addresses: str) -> int:
-        """Gives the namespace addresses and a default route, all on one TUN device. It sends from the first.
+    def plug_in(self, *addresses: str, device: str = DEVICE, to: str = "default") -> int:
+        """Gives the namespace addresses and a route, all on one TUN device. It sends from the first.
+
+        Args:
+            device: its name in the namespace.
+            to: where the route leads: everywhere, or a network such as 192.168.1.0/24.
 
         Returns:
             The file descriptor of its other end: whole IP packets, one for each read and write, without blocking.
@@ -121,11 +125,11 @@ class Namespace:
         with self.entered():
             tun = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH22x", DEVICE.encode(), _IFF_TUN | _IFF_NO_PI))
+            fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TUN | _IFF_NO_PI))
             for address in addresses:
-                _ip("-n", self.name, "addr", "add", f"{address}/32", "dev", DEVICE)
-            _ip("-n", self.name, "link", "set", DEVICE, "up")
-            _ip("-n", self.name, "route", "add", "default", "dev", DEVICE)
+                _ip("-n", self.name, "addr", "add", f"{address}/32", "dev", device)
+            _ip("-n", self.name, "link", "set", device, "up")
+            _ip("-n", self.name, "route", "add", to, "dev", device)
         except BaseException:
             os.close(tun)
             raise
@@ -135,6 +139,11 @@ class Namespace:
         """Sets one of the kernel's numbers for this namespace, e.g. `net.ipv4.tcp_syn_retries`."""
         with self.entered():
             Path("/proc/sys", *key.split(".")).write_text(str(value))
+
+    def get(self, key: str) -> int:
+        """Reads one of them."""
+        with self.entered():
+            return int(Path("/proc/sys", *key.split(".")).read_text())
 
 
 def _remove_orphans() -> None:

@@ -1,5 +1,7 @@
 """What runs in a namespace runs only where there are any."""
 
+import shutil
+
 import pytest
 
 from natlab import netns
@@ -9,3 +11,9 @@ from natlab import netns
 def namespaces():
     if reason := netns.why_not():
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def nft():
+    if shutil.which("nft") is None:
+        pytest.skip("there is no `nft` command (package nftables)")

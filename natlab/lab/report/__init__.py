@@ -1,0 +1,24 @@
+"""Does a NAT box keep the rules? Each requirement of the RFCs, measured by probes from outside the box.
+
+    nat_report("linux")            python -m natlab nat-report linux            lab.nat_report(box)
+
+    plug  <── prober ──>  plug     a probe for each requirement sends packets on both sides of the box and judges by
+      └────── box ────────┘        what comes out where: the box's configuration is never looked at
+
+    ground.py        where the box stands: simulated, or Linux's nftables (`natlab.netns.KernelNat`)
+    prober.py        the computers on both sides, and what they can do
+    requirement.py   what a requirement and a finding are
+    behaviour.py     questions that are the same for UDP and TCP
+    silence.py       how timers are found
+    udp.py           RFC 4787
+    measure.py       all of them, one after the other
+    table.py         the report as one looks at it
+
+The same probes measure the simulated box and Linux, so that "linux" can be held against what it is named after.
+"""
+
+from natlab.lab.report.measure import REQUIREMENTS, measure, nat_report, report_on
+from natlab.lab.report.requirement import Level, Verdict
+from natlab.lab.report.table import Report
+
+__all__ = ["REQUIREMENTS", "Level", "Report", "Verdict", "measure", "nat_report", "report_on"]

@@ -1,0 +1,51 @@
+"""Puts a box on the bench and measures every requirement, each on a box fresh from its box.
+
+nat_report("linux")                      a preset, with axes changed if wanted
+measure(KernelNat, REQUIREMENTS)         whatever stands on a `Ground`: here Linux itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from natlab.lab.report import udp
+from natlab.lab.report.ground import Ground, Simulated
+from natlab.lab.report.prober import Prober
+from natlab.lab.report.requirement import Requirement, Row
+from natlab.lab.report.table import Report
+from natlab.lab.seed import rng_for
+from natlab.nat import NatConfig, configure
+
+__all__ = ["REQUIREMENTS", "measure", "nat_report", "report_on"]
+
+REQUIREMENTS: tuple[Requirement, ...] = udp.REQUIREMENTS
+
+
+def measure(new_ground: Callable[[], Ground], requirements: Iterable[Requirement] = REQUIREMENTS) -> tuple[Row, ...]:
+    """One row for each requirement; no probe finds traces of another."""
+    return tuple(_row(new_ground(), requirement) for requirement in requirements)
+
+
+def _row(ground: Ground, requirement: Requirement) -> Row:
+    with ground:
+        return Row(requirement, ground.run(requirement.probe(Prober(ground))))
+
+
+def report_on(name: str, config: NatConfig, seed: int = 0) -> Report:
+    """The report on a simulated box of this configuration."""
+    return Report(name, measure(partial(Simulated, config, partial(rng_for, seed))))
+
+
+def nat_report(preset: str, seed: int = 0, **axes: str | float | None) -> Report:
+    """The report on a simulated box.
+
+    Args:
+        preset: a name from `natlab.nat.PRESETS`.
+        seed: random ports follow from it.
+        axes: what differs from the preset, as in `Lab.nat`.
+
+    Raises:
+        LabError: no such preset or axis, or a value the axis does not have.
+    """
+    return report_on(preset, configure(preset, **axes), seed)

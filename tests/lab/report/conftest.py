@@ -1,0 +1,20 @@
+"""What the tests of the report share: one requirement, measured on a simulated box."""
+
+import pytest
+
+from natlab.lab.report import REQUIREMENTS, measure
+from natlab.lab.report.ground import Simulated
+from natlab.lab.seed import rng_for
+from natlab.nat import NatConfig
+
+
+@pytest.fixture
+def finding():
+    """What the probe of a requirement, "RFC 4787 REQ-1", finds out about a box of this configuration."""
+
+    def finding(name, seed=1, **axes):
+        asked = next(requirement for requirement in REQUIREMENTS if requirement.name == name)
+        (row,) = measure(lambda: Simulated(NatConfig(**axes), lambda owner: rng_for(seed, owner)), [asked])
+        return row.finding
+
+    return finding
