@@ -14,24 +14,29 @@
     enterprise           APD      APD        random       30/30     3600    drop            no        documented
     cgnat                EI       EI         random       300/300   7440    drop            yes       standard
     mobile               APD      APD        random       60/60     1800    drop            no        typical
+    cloud                EI       APD        preserving   30/180    432000  drop            yes       documented
+    firewall             none     APD        none         300/300   7440    drop            none      typical
+    simple-security      none     EI         none         300/300   7440    drop            none      standard
     hotel                APD      APD        random       30/60     600     rst             no        typical
     full-cone            EI       EI         preserving   300/300   7440    drop            yes       word
     symmetric            APD      APD        random       300/300   7440    drop            yes       word
-    firewall             EI       APD        preserving   300/300   7440    drop            no        typical
 
 Evidence. "standard": what an RFC asks for. "measured": by ourselves, on Linux 6.18. "documented": its makers' manual.
 "typical": a plausible box of its kind, the measure of no product. "word": a class that people speak of, made flesh.
 
-"firewall" does not translate: hosts behind it are seen at their own addresses.
 "full-cone" and "symmetric" are words of RFC 3489 that RFC 4787 gave up, since each fixes both axes at once.
 "pfsense-static-port" looks endpoint-independent from outside, because a host keeps its port towards everybody; but the
-port is not its own. "linux" gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a TCP connection
-that opens 120 s where RFC 5382 REQ-5 demands 240, and a stranger's SYN an RST at once where REQ-4 wants silence; its
-rule for UDP conversations is in `timers.py`.
+port is not its own. "cloud" has eight addresses: it is one to one for eight hosts. "firewall" and "simple-security"
+translate nothing: hosts behind them are seen at their own addresses.
+
+"linux" gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a TCP connection that opens 120 s where
+RFC 5382 REQ-5 demands 240, and a stranger's SYN an RST at once where REQ-4 wants silence; its rule for UDP
+conversations is in `timers.py`.
 
 Not modelled, of Linux: the TCP timers for a SYN received (60 s), the last ACK (30 s) and the time from a FIN to its
 acknowledgement (120 s). Of pf: 30 s once a second datagram has gone unanswered, 30 s from a SYN's first answer; a
 static port that is taken for the same remote fails there, here the later host wins. Of PAN-OS: 5 s until the SYN-ACK.
+Of RFC 6092 REC-34: an ICMPv6 error 6 s after a stranger's SYN.
 """
 
 from __future__ import annotations
@@ -203,6 +208,7 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
             config=NatConfig(
                 filtering=_EI,
                 port_allocation=PortAllocation.RANDOM,
+                external_addresses=2,
                 port_block=1000,
                 mappings_per_host=1000,
                 hairpinning=Hairpinning.EXTERNAL_SOURCE,
@@ -216,12 +222,44 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
             "early (Wang et al., SIGCOMM 2011); the numbers here are nobody's",
             config=replace(
                 _SYMMETRIC,
+                external_addresses=4,
                 udp_timeout=60.0,
                 udp_unanswered_timeout=60.0,
                 tcp_established_timeout=1800.0,
                 hairpinning=Hairpinning.NONE,
             ),
             also_called=("cellular", "phone", "lte", "4g", "5g"),
+        ),
+        "cloud": Preset(
+            stands_for="a cloud's one-to-one NAT: an address for each host, behind a security group",
+            evidence=Evidence.DOCUMENTED,
+            source="Amazon VPC documentation, Internet gateways (one-to-one NAT); Amazon EC2 documentation, Security "
+            "group connection tracking (30 s, 180 s after a second exchange, 432,000 s; before Nitro v6)",
+            config=NatConfig(
+                filtering=_APD,
+                external_addresses=8,
+                udp_timeout=180.0,
+                udp_unanswered_timeout=30.0,
+                udp_stream_after=0.001,  # the second exchange, whenever it comes
+                udp_refresh=UdpRefresh.BOTH,
+                tcp_established_timeout=432_000.0,
+                hairpinning=Hairpinning.EXTERNAL_SOURCE,
+            ),
+            also_called=("aws", "ec2", "vpc", "elastic-ip", "one-to-one", "one2one", "1-1", "azure", "gcp"),
+        ),
+        "firewall": Preset(
+            stands_for="a firewall that lets answers in and nobody else, and translates nothing",
+            evidence=Evidence.TYPICAL,
+            source='what Tailscale\'s "How NAT traversal works" calls a stateful firewall',
+            config=NatConfig(filtering=_APD, translates=False),
+            also_called=("stateful-firewall", "stateful", "no-nat", "packet-filter"),
+        ),
+        "simple-security": Preset(
+            stands_for="what a home router should do for IPv6: no NAT, and strangers let in once a port has spoken",
+            evidence=Evidence.STANDARD,
+            source="RFC 6092 REC-14, REC-16, REC-17 (UDP), REC-31, REC-33, REC-35 (TCP)",
+            config=NatConfig(filtering=_EI, translates=False),
+            also_called=("ipv6", "rfc6092", "rfc-6092", "ipv6-home", "cpe"),
         ),
         "hotel": Preset(
             stands_for="the Wi-Fi of a hotel: guests kept apart, few mappings each, and not for long",
@@ -252,13 +290,6 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
             source="RFC 3489 section 5; what Tailscale's vnet calls a hard NAT",
             config=_SYMMETRIC,
             also_called=("hard", "strict", "bidirectional"),
-        ),
-        "firewall": Preset(
-            stands_for="a firewall in front of hosts with public addresses: it filters, and translates nothing",
-            evidence=Evidence.TYPICAL,
-            source="the stateful filter of RFC 4787 section 5, as strict as a home NAT's",
-            config=NatConfig(filtering=_APD, translates=False),
-            also_called=("stateful-firewall", "packet-filter", "filter", "no-nat"),
         ),
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from natlab import Lab
 from natlab.errors import LabError
 from natlab.lab.which_nat import classify
 from natlab.nat import PRESETS, Behaviour, Hairpinning, NatConfig, PortAllocation, catalogue, configure
@@ -13,7 +14,7 @@ SHORT = {"EI": Behaviour.ENDPOINT_INDEPENDENT, "AD": Behaviour.ADDRESS_DEPENDENT
 SHORT["APD"] = Behaviour.ADDRESS_AND_PORT_DEPENDENT
 LINES = [line.split() for line in (catalogue.__doc__ or "").splitlines()]
 ROWS = {words[0]: words[1:] for words in LINES if len(words) == 9 and words[0] in PRESETS}
-IN_EFFECT = {"pfsense-static-port": "EI"}  # keeps the port towards everybody
+IN_EFFECT = {"pfsense-static-port": "EI", "firewall": "EI", "simple-security": "EI"}  # the port stays the same
 
 
 def test_a_preset_alone_and_with_an_axis_changed() -> None:
@@ -28,11 +29,15 @@ def test_a_preset_alone_and_with_an_axis_changed() -> None:
 def test_the_table_at_the_top_of_the_file_is_true(name: str) -> None:
     config = PRESETS[name]
     mapping, filtering, ports, udp, tcp, stranger, hairpins, evidence = ROWS[name]
-    assert (SHORT[mapping], SHORT[filtering], ports) == (config.mapping, config.filtering, config.port_allocation)
+    assert SHORT[filtering] == config.filtering
+    if config.translates:
+        assert (SHORT[mapping], ports) == (config.mapping, config.port_allocation)
+        assert hairpins == ("no" if config.hairpinning is Hairpinning.NONE else "yes")
+    else:
+        assert mapping == ports == hairpins == "none"
     assert udp == f"{config.udp_unanswered_timeout:g}/{config.udp_timeout:g}"
     assert tcp == f"{config.tcp_established_timeout:.0f}"
     assert stranger == config.unsolicited_syn
-    assert hairpins == ("no" if config.hairpinning is Hairpinning.NONE else "yes")
     assert evidence == CATALOGUE[name].evidence
 
 
@@ -72,6 +77,29 @@ def test_each_says_what_it_is_and_who_says_so(name: str) -> None:
         assert "measured" not in preset.source
 
 
+def test_in_a_cloud_each_host_has_an_address_of_its_own_and_keeps_its_ports() -> None:
+    lab = Lab(7)
+    vpc, peer = lab.nat("cloud"), lab.run(lab.host("peer").udp(7000))
+    for number in range(8):
+        lab.run(lab.run(lab.host(f"instance {number}", behind=vpc).udp(4001)).send("hello", peer))
+    seen = [lab.run(peer.receive()).source for _ in range(8)]
+    assert {source.port for source in seen} == {4001} and len({source.ip for source in seen}) == 8
+
+
+def test_a_carrier_gives_each_subscriber_an_address_and_a_block_of_ports() -> None:
+    lab = Lab(7)
+    carrier, peer = lab.nat("cgnat"), lab.run(lab.host("peer").udp(7000))
+    places = []
+    for number in range(3):
+        subscriber = lab.host(f"subscriber {number}", behind=carrier)
+        for _ in range(5):
+            lab.run(lab.run(subscriber.udp()).send("hello", peer))
+        seen = [lab.run(peer.receive()).source for _ in range(5)]
+        assert len({source.port for source in seen}) == 5
+        places.append({(source.ip, (source.port - 1024) // 1000) for source in seen})
+    assert [len(place) for place in places] == [1, 1, 1] and len(set.union(*places)) == 3
+
+
 def test_no_word_leads_two_ways() -> None:
     words = [word for preset in CATALOGUE.values() for word in preset.also_called]
     assert len(words) == len(set(words))
@@ -101,6 +129,9 @@ def test_no_two_names_for_the_same_box() -> None:
         ("palo alto", "enterprise"),
         ("hard", "symmetric"),
         ("5G", "mobile"),
+        ("1:1 NAT", "cloud"),
+        ("AWS", "cloud"),
+        ("IPv6", "simple-security"),
     ],
 )
 def test_another_word_for_a_preset_leads_to_it(typed: str, meant: str) -> None:
