@@ -293,9 +293,9 @@ class NatBox:
         protocol, remote, external = packet[:3]
         holders = self._table.holders(protocol, external, now)
         if not holders:
-            return self._refuse(
-                packet, f"no mapping: nothing inside uses {external} for {IPProtocol(protocol).name}", now
-            )
+            unused = f"no mapping: nothing inside uses {external} for {IPProtocol(protocol).name}"
+            unsent = refusal(self.config.filtering, remote, external)
+            return self._refuse(packet, unused if self.config.translates else unsent, now)
         for mapping in holders:
             until = self._admitted_until(mapping, remote, now)
             if until:
