@@ -3,6 +3,7 @@
 | module | protocol | roles |
 |---|---|---|
 | `natpmp` | NAT-PMP, RFC 6886 | client, gateway |
+| `pcp` | PCP, RFC 6887 | client, gateway |
 | `leases` | (sans-io) | the gateway's table of who was given which port |
 | `gateway` | all of them | the gateway: its sockets, and its word after a reboot |
 | `config` | | what a router's services are asked to be |

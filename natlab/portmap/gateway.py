@@ -6,8 +6,9 @@
 It runs on a `natlab.net.Network`, so the same code serves a simulated LAN and one of Linux. All it listens at is the
 gateway's address inside: RFC 6886 section 3.3 forbids to answer what comes from outside.
 
-After a reboot it tells everybody on the LAN, ten times within two minutes (RFC 6886 section 3.2.1). *Not modelled*: the
-same at the very first start, when nobody can have a lease yet, and when the external address changes without a reboot.
+After a reboot it tells everybody on the LAN, ten times within two minutes (RFC 6886 section 3.2.1, RFC 6887 section
+14.1.1). *Not modelled*: the same at the very first start, when nobody can have a lease yet, and when the external
+address changes without a reboot.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Self
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
 from natlab.net import Network, UdpSocket
-from natlab.portmap import natpmp
+from natlab.portmap import natpmp, pcp
 from natlab.portmap.config import Service
 from natlab.portmap.leases import Leases
+from natlab.wire.natpmp import VERSION as NATPMP_VERSION
 
 __all__ = ["Gateway"]
 
@@ -102,7 +104,11 @@ class Gateway:
                 socket.send(response, source)
 
     def _response(self, data: bytes, source: Endpoint) -> bytes | None:
-        return natpmp.answer(self.leases, data, source)
+        """The first byte is the version of both; who speaks neither is told what is spoken (RFC 6887 section 9)."""
+        speaks_pcp = Service.PCP in self._services
+        is_natpmp = data[:1] == bytes((NATPMP_VERSION,)) and Service.NAT_PMP in self._services
+        answer = pcp.answer if speaks_pcp and not is_natpmp else natpmp.answer
+        return answer(self.leases, data, source)
 
     async def _announce(self, socket: UdpSocket) -> None:
         before = 0.0
@@ -111,3 +117,5 @@ class Gateway:
             before = time
             if Service.NAT_PMP in self._services:
                 socket.send(natpmp.announcement(self.leases), natpmp.ANNOUNCEMENTS)
+            if Service.PCP in self._services:
+                socket.send(pcp.announcement(self.leases), pcp.ANNOUNCEMENTS)

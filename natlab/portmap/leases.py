@@ -53,6 +53,7 @@ class Lease:
         internal, external: the two endpoints.
         until: virtual time in nanoseconds, or `FOREVER`.
         service: the protocol by which it was asked for.
+        remotes: who may send there; empty for everybody.
         nonce: PCP: what a client must know to change it.
         description: UPnP: what the client calls it.
     """
@@ -62,6 +63,7 @@ class Lease:
     external: Endpoint
     until: int
     service: Service
+    remotes: Remotes = ()
     nonce: bytes = b""
     description: str = ""
 
@@ -78,8 +80,7 @@ class Wish:
         port: the external port it would like; 0 for any.
         seconds: how long; None for ever.
         exact: that port or none. Otherwise one that the internal endpoint is visible at already comes first.
-        remotes: who may send there, if not everybody.
-        nonce, description: as in `Lease`.
+        remotes, nonce, description: as in `Lease`.
     """
 
     service: Service
@@ -187,7 +188,8 @@ class Leases:
                 return Denial.FULL
         until = FOREVER if wish.seconds is None else self._now() + wish.seconds * _SECOND
         external = Endpoint(self._box.external_ip, port)
-        return Lease(wish.protocol, wish.internal, external, until, wish.service, wish.nonce, wish.description)
+        kept = wish.remotes, wish.nonce, wish.description
+        return Lease(wish.protocol, wish.internal, external, until, wish.service, *kept)
 
     def _choose(self, wish: Wish) -> int | None:
         """RFC 6886 section 3.3: a mapping that exists for whatever reason, else the port suggested, else any."""

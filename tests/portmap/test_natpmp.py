@@ -168,7 +168,7 @@ def test_3_3_nothing_is_answered_outside(home) -> None:
 
 
 def test_3_2_1_a_reboot_is_announced_ten_times_to_everybody_inside(home) -> None:
-    house = home()
+    house = home(services=("nat-pmp",))
     map_port(house, house.alice, UDP, 4001, 4001)
     ears = [house.run(host.bind_udp(natpmp.ANNOUNCEMENTS, reuse_port=True)) for host in (house.alice, house.carol)]
     house.loop.advance(100.0)
