@@ -4,6 +4,7 @@
     host.dial(to)      ─────────────────────────────> BareConnection
     host.udp(port)     ──> BareUdpSocket ──receive()──> Datagram         UDP
     host.classify(stun server)                          ──> Classification   which NAT am I behind?
+    host.map_port(port)                                 ──> PortMapping      open to strangers, by the gateway
 
 The verbs are coroutines, handed to `lab.run(...)`, or to `here.run(...)` on the reader's own computer
 (`natlab.lab.this_computer`). Whatever has an endpoint can be dialled or sent to: a listener, a UDP socket, an
@@ -24,10 +25,13 @@ from typing import Literal, NamedTuple, TypeVar
 import pandas as pd
 
 from natlab.endpoint import Endpoint
-from natlab.errors import SocketError
+from natlab.errors import SocketError, UnreachableError
 from natlab.lab.classify import Classification
 from natlab.lab.views.frame import frame
 from natlab.net import Network, TcpConnection, TcpListener, UdpSocket
+from natlab.packet import IPProtocol
+from natlab.portmap import GatewayConfig, PortMapper, PortMapping, Service
+from natlab.portmap.mapper import LIFETIME, ORDER
 from natlab.protocol import stun
 from natlab.protocol.behaviour_discovery import discover_udp
 from natlab.protocol.stun_server import Site, StunServer
@@ -101,6 +105,7 @@ class BareHost:
         self._network = network
         self._rng = rng
         self._open: list[BareSocket] = []
+        self._mappers: dict[tuple[str, tuple[Service, ...]], PortMapper] = {}
 
     def __repr__(self) -> str:
         return f"<host {self.name} at {self.ip}, open sockets: {len(self._open)}>"
@@ -181,13 +186,48 @@ class BareHost:
         to = self.resolve(server.endpoint if isinstance(server, StunServer) else server)
         return Classification(await discover(self._network, self.ip, to, self._rng))
 
+    async def map_port(
+        self,
+        port: int,
+        protocol: Literal["tcp", "udp"] = "tcp",
+        *,
+        external_port: int = 0,
+        lifetime: int = LIFETIME,
+        by: str | None = None,
+        gateway: str | None = None,
+    ) -> PortMapping:
+        """Asks the gateway to open a port, and keeps it open until its `close`.
+
+        Args:
+            external_port: the one it would like outside; 0: the same.
+            lifetime: seconds, of each lease; it is renewed in time.
+            by: one protocol, "pcp", "nat-pmp" or "upnp"; by default each in turn until one works.
+            gateway: its address, if it is not this computer's default gateway.
+
+        Raises:
+            UnreachableError: there is no gateway, or it gave out no port; `.attempts` says why.
+        """
+        if protocol not in ("tcp", "udp"):
+            raise ValueError(f'the protocol is "tcp" or "udp", not {protocol!r}')
+        address = gateway or self._network.gateway()
+        if address is None:
+            raise UnreachableError(f"{self.name} has no gateway that it knows of: if there is one, name it (gateway=)")
+        services = ORDER if by is None else GatewayConfig(services=(by,)).services  # type: ignore[arg-type]
+        key = address, services
+        if key not in self._mappers:
+            self._mappers[key] = PortMapper(self._network, self.ip, address, self._rng, services)
+        return await self._mappers[key].open(IPProtocol[protocol.upper()], port, external_port, lifetime)
+
     @property
     def sockets(self) -> pd.DataFrame:
         """What was opened on this host and not closed here, oldest first; columns as `SocketRow`."""
         return frame(SocketRow, (socket.row for socket in self._open))
 
     def close(self) -> None:
-        """Closes every socket."""
+        """Closes every socket, and keeps no port open at the gateway any longer: what it has there runs out."""
+        for mapper in self._mappers.values():
+            mapper.abandon()
+        self._mappers.clear()
         while self._open:
             self._open[0].close()
 

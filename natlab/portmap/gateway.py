@@ -1,7 +1,9 @@
 """The gateway: one table of leases, and the services by which hosts inside ask for a place in it.
 
-    UDP 192.168.1.1:5351     version 0: NAT-PMP (`natpmp.py`)          version 2: PCP (`pcp.py`)
-                             any other: told which versions there are
+    UDP 192.168.1.1:5351           version 0: NAT-PMP (`natpmp.py`)      version 2: PCP (`pcp.py`)
+                                   any other: told which versions there are
+    UDP 239.255.255.250:1900       SSDP: where is the gateway?            (`ssdp.py`)
+    TCP 192.168.1.1:49152          UPnP: description and actions         (`igd_gateway.py`)
 
 It runs on a `natlab.net.Network`, so the same code serves a simulated LAN and one of Linux. All it listens at is the
 gateway's address inside: RFC 6886 section 3.3 forbids to answer what comes from outside.
@@ -14,14 +16,16 @@ address changes without a reboot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Self
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
 from natlab.net import Network, UdpSocket
-from natlab.portmap import natpmp, pcp
+from natlab.portmap import igd_gateway, natpmp, pcp, ssdp
 from natlab.portmap.config import Service
+from natlab.portmap.http import serve
+from natlab.portmap.igd_gateway import Device
 from natlab.portmap.leases import Leases
 from natlab.wire.natpmp import VERSION as NATPMP_VERSION
 
@@ -45,7 +49,8 @@ class Gateway:
         self.leases = leases
         self._network = network
         self._services = leases.config.services
-        self._udp: list[UdpSocket] = []
+        self._udp: UdpSocket | None = None
+        self._closing: list[Callable[[], None]] = []
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._loop: asyncio.AbstractEventLoop
 
@@ -61,16 +66,30 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         try:
             if Service.NAT_PMP in self._services or Service.PCP in self._services:
-                self._udp.append(await self._network.bind_udp(Endpoint(self.ip, natpmp.PORT)))
-                self._spawn(self._answer(self._udp[-1]))
+                self._udp = await self._network.bind_udp(Endpoint(self.ip, natpmp.PORT))
+                self._closing.append(self._udp.close)
+                self._spawn(self._answer(self._udp))
+            if Service.UPNP in self._services:
+                await self._start_upnp()
         except BaseException:
             await self.close()
             raise
 
+    async def _start_upnp(self) -> None:
+        listener = await self._network.listen_tcp(Endpoint(self.ip, igd_gateway.PORT))
+        self._closing.append(listener.close)
+        device = Device(self.ip, self.leases)
+        self._spawn(serve(listener, device.answer_http))
+        group = await self._network.bind_udp(ssdp.GROUP)
+        self._closing.append(group.close)
+        mouth = await self._network.bind_udp(Endpoint(self.ip, 0))
+        self._closing.append(mouth.close)
+        self._spawn(self._answer_searches(device, group, mouth))
+
     async def close(self) -> None:
         """Closes all it has opened. The leases stay: they are the NAT box's."""
-        for socket in self._udp:
-            socket.close()
+        for close in self._closing:
+            close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -85,8 +104,8 @@ class Gateway:
 
     def announce(self) -> None:
         """Tells everybody on the LAN that the leases are lost: call it when the box has rebooted."""
-        if self._udp:
-            self._spawn(self._announce(self._udp[0]))
+        if self._udp is not None:
+            self._spawn(self._announce(self._udp))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
@@ -109,6 +128,17 @@ class Gateway:
         is_natpmp = data[:1] == bytes((NATPMP_VERSION,)) and Service.NAT_PMP in self._services
         answer = pcp.answer if speaks_pcp and not is_natpmp else natpmp.answer
         return answer(self.leases, data, source)
+
+    async def _answer_searches(self, device: Device, group: UdpSocket, mouth: UdpSocket) -> None:
+        """Answers are sent from an address of the gateway's own, by which a control point knows it."""
+        while True:
+            try:
+                data, source = await group.receive()
+            except ClosedError:
+                return
+            answer = device.answer_search(data)
+            if answer is not None:
+                mouth.send(answer, source)
 
     async def _announce(self, socket: UdpSocket) -> None:
         before = 0.0

@@ -6,7 +6,7 @@ import pytest
 
 from natlab import Lab
 from natlab.endpoint import Endpoint
-from natlab.errors import LabError, SocketError
+from natlab.errors import LabError, SocketError, UnreachableError
 from natlab.packet import IPProtocol
 from natlab.portmap import GatewayConfig, natpmp
 
@@ -99,6 +99,40 @@ def test_a_reboot_ends_leases() -> None:
     assert list(lab.port_mappings.ended_by) == ["reboot: the gateway forgot everything"]
     with pytest.raises(LabError, match="no NAT"):
         lab.reboot("alice")
+
+
+def test_a_host_asks_for_a_port_and_a_stranger_gets_in() -> None:
+    lab = Lab(seed=1)
+    home = lab.nat("home", gateway=("nat-pmp", "pcp", "upnp"))
+    alice, bob = lab.host("alice", behind=home), lab.host("bob")
+    listener = lab.run(alice.listen(4001))
+    mapping = lab.run(alice.map_port(4001, "tcp", lifetime=600))
+    lab.advance(3600.0)
+    lab.run(bob.dial(mapping.external))
+    assert lab.run(listener.accept()).remote.ip == bob.ip
+    (row,) = lab.port_mappings.itertuples(index=False)
+    assert (row.service, row.ended_by) == ("pcp", "") and row.renewals == mapping.renewals > 9
+    lab.run(mapping.close())
+    assert list(lab.port_mappings.ended_by) == ["released: its host gave it back"]
+    alice.close()
+
+
+def test_behind_two_nats_the_inner_gateway_reports_a_private_address() -> None:
+    lab = Lab(seed=1)
+    inner = lab.nat("home", behind=lab.nat("home", name="carrier"), gateway=("upnp",))
+    mapping = lab.run(lab.host("alice", behind=inner).map_port(4001, by="upnp"))
+    assert str(mapping.external) == f"{inner.external_ip}:4001" and not mapping.looks_public
+
+
+def test_asking_for_a_port_the_wrong_way() -> None:
+    lab = Lab(seed=1)
+    bob = lab.host("bob")
+    with pytest.raises(UnreachableError, match="bob has no gateway that it knows of"):
+        lab.run(bob.map_port(4001))
+    with pytest.raises(ValueError, match='"tcp" or "udp"'):
+        lab.run(bob.map_port(4001, "sctp"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="did you mean nat-pmp"):
+        lab.run(lab.host("alice", behind=lab.nat("home")).map_port(4001, by="natpmp"))
 
 
 def test_an_unknown_service_is_named() -> None:

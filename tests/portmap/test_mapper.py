@@ -1,0 +1,182 @@
+"""Keeping a port open, whatever the gateway speaks, and whatever becomes of it."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from natlab.endpoint import Endpoint
+from natlab.errors import RefusedError, UnreachableError
+from natlab.packet import IPProtocol
+from natlab.portmap import PortMapper, Service
+
+TCP, UDP = IPProtocol.TCP, IPProtocol.UDP
+ALL = ("nat-pmp", "pcp", "upnp")
+
+
+def mapper(house, host=None, services=None) -> PortMapper:
+    host = host or house.alice
+    more = () if services is None else (services,)
+    return PortMapper(host, host.ip, host.gateway(), Random(3), *more)
+
+
+def opened(house, **wish):
+    return house.run(mapper(house).open(UDP, 4001, **wish))
+
+
+@pytest.mark.parametrize(
+    ("services", "service", "within"),
+    [
+        (ALL, "pcp", 0.01),
+        (("pcp",), "pcp", 0.01),
+        (("nat-pmp",), "nat-pmp", 0.01),  # it says at once that it speaks no PCP
+        (("upnp",), "upnp", 7.6),  # twice 3.75 s of silence first
+    ],
+)
+def test_what_the_gateway_speaks_is_found(home, services, service: str, within: float) -> None:
+    house = home(services=services)
+    socket = house.udp(house.alice, 4001)
+    mapping = opened(house)
+    assert mapping.service == service and house.loop.time() < within
+    assert mapping.external == Endpoint(house.router.external_ip, 4001) and mapping.looks_public
+    assert house.gets_through(mapping.external, socket)
+    assert repr(mapping).endswith(f"by {service}, for {mapping.lifetime} s>")
+
+
+@pytest.mark.parametrize("services", [*[(service,) for service in ALL]])
+def test_it_stays_open_for_a_day_and_ends_with_close(home, services) -> None:
+    house = home(services=services)
+    socket, mapping = house.udp(house.alice, 4001), opened(house, lifetime=1000)
+    house.loop.advance(86_400.0)
+    assert house.gets_through(mapping.external, socket)
+    assert 86_400 / 625 - 1 <= mapping.renewals <= 86_400 / 500 and mapping.trouble is None
+    house.run(mapping.close())
+    house.run(mapping.close())
+    assert list(house.leases) == []
+
+
+@pytest.mark.parametrize("services", [(service,) for service in ALL])
+def test_a_taken_port_means_another_one(home, services) -> None:
+    house = home(services=services)
+    house.run(mapper(house, house.carol).open(UDP, 4001))
+    mapping = opened(house)
+    assert mapping.external.port != 4001
+    assert house.leases.at(UDP, mapping.external.port).internal == mapping.internal
+
+
+def test_igd_1_takes_another_port_itself_and_does_without_leases_that_end(home) -> None:
+    house = home(services=("upnp",), igd=1, permanent_only=True)
+    house.run(mapper(house, house.carol).open(UDP, 4001))
+    mapping = opened(house, lifetime=100)
+    lease = house.leases.at(UDP, mapping.external.port)
+    assert mapping.external.port != 4001 and lease.seconds(house.loop.now_ns) == 0
+    assert mapping.lifetime == 100  # it is looked after all the same: a reboot ends it
+    house.loop.advance(1000.0)
+    assert mapping.renewals > 10 and mapping.external.port == lease.external.port
+
+
+@pytest.mark.parametrize("service", ["pcp", "nat-pmp"])
+def test_a_reboot_is_heard_and_mended_within_seconds(home, service: str) -> None:
+    house = home(services=(service,))
+    socket, mapping = house.udp(house.alice, 4001), opened(house)
+    house.loop.advance(100.0)
+    house.router.reboot()
+    assert not house.gets_through(mapping.external, socket, from_port=8)
+    house.loop.advance(6.0)
+    assert house.gets_through(mapping.external, socket, from_port=9)
+
+
+def test_upnp_has_no_epoch_so_a_reboot_goes_unnoticed_until_the_next_renewal(home) -> None:
+    house = home(services=("upnp",))
+    socket, mapping = house.udp(house.alice, 4001), opened(house, lifetime=1000)
+    house.loop.advance(10.0)
+    house.router.reboot()
+    house.loop.advance(400.0)
+    assert not house.gets_through(mapping.external, socket, from_port=8)
+    house.loop.advance(250.0)
+    assert house.gets_through(mapping.external, socket, from_port=9)
+
+
+def test_the_epoch_in_one_answer_mends_all_mappings(home) -> None:
+    """The announcements are lost; the next answer tells."""
+    house = home(services=("pcp",))
+    keeper = mapper(house)
+    first, second = (house.run(keeper.open(UDP, port, lifetime=4000)) for port in (4001, 4002))
+    house.loop.advance(1000.0)
+    house.box.reboot(house.loop.now_ns)
+    house.loop.advance(10.0)
+    assert list(house.leases) == []
+    third = house.run(keeper.open(UDP, 4003))
+    house.loop.advance(6.0)
+    assert {lease.internal for lease in house.leases} == {first.internal, second.internal, third.internal}
+
+
+def test_a_gateway_that_is_gone_for_a_while_is_asked_until_it_is_back(home) -> None:
+    house = home(services=("nat-pmp",))
+    mapping = opened(house, lifetime=200)
+    house.internet.partition("alice")
+    house.loop.advance(1000.0)
+    assert isinstance(mapping.trouble, UnreachableError) and list(house.leases) == []
+    house.internet.heal("alice")
+    house.loop.advance(30.0)
+    assert mapping.trouble is None and house.leases.of(UDP, mapping.internal) is not None
+
+
+def test_nobody_gives_out_ports(home) -> None:
+    house = home(services=())
+    with pytest.raises(UnreachableError, match="gave out no port") as error:
+        opened(house)
+    assert [name for name, _ in error.value.attempts] == ["pcp", "nat-pmp", "upnp"]
+    assert all(isinstance(cause, UnreachableError) for _, cause in error.value.attempts)
+
+
+def test_a_refusal_is_tried_with_every_protocol_and_told(home) -> None:
+    house = home(refuses=True)
+    with pytest.raises(UnreachableError) as error:
+        opened(house)
+    assert [(name, cause.status) for name, cause in error.value.attempts if isinstance(cause, RefusedError)] == [
+        ("pcp", 2),
+        ("nat-pmp", 2),
+        ("upnp", 606),
+    ]
+
+
+@pytest.mark.parametrize("service", ALL)
+def test_a_lying_router_is_recognised_by_its_private_address(home, service: str) -> None:
+    house = home(services=(service,), reports="10.1.2.3")
+    mapping = opened(house)
+    assert mapping.external == Endpoint("10.1.2.3", 4001) and not mapping.looks_public
+
+
+def test_a_crash_leaves_the_lease_to_run_out(home) -> None:
+    house = home()
+    keeper = mapper(house)
+    house.run(keeper.open(UDP, 4001, lifetime=300))
+    keeper.abandon()
+    house.loop.advance(299.0)
+    assert len(list(house.leases)) == 1 and keeper.mappings == []
+    house.loop.advance(2.0)
+    assert list(house.leases) == []
+
+
+def test_only_the_protocols_asked_for_are_tried(home) -> None:
+    house = home()
+    keeper = mapper(house, services=(Service.UPNP,))
+    assert house.run(keeper.open(UDP, 4001)).service is Service.UPNP
+    assert house.loop.time() < 0.1
+    house.run(keeper.close())
+    assert keeper.mappings == [] and list(house.leases) == []
+
+
+def test_mappings_of_one_computer_are_asked_for_one_at_a_time(home) -> None:
+    import asyncio
+
+    house = home()
+    keeper = mapper(house)
+
+    async def both():
+        return await asyncio.gather(*(keeper.open(protocol, 4001) for protocol in (TCP, UDP)))
+
+    assert {mapping.external.port for mapping in house.run(both())} == {4001}
+    assert len(keeper.mappings) == 2
