@@ -18,23 +18,26 @@ Nothing here waits, sends or reads a clock, so the simulated internet and a real
     table.py          all mappings and sessions, under every key     pool.py, ports.py   which address, which port
     timers.py         which packets keep a session alive             quarantine.py       who is shut out
     tcp_session.py    what flags say of a connection                 tcp_window.py       what numbers say of it
+    icmp_errors.py    what an error quotes, and whom it is for       answers.py          what the box itself says
 
-Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 6146 section 3.5.2.2 (the TCP state machine), RFC 6888 (carriers),
-RFC 7422 (port blocks), RFC 7857 (their updates).
+Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 5508 (ICMP), RFC 6146 section 3.5.2.2 (the TCP state machine),
+RFC 6888 (carriers), RFC 7422 (port blocks), RFC 7857 (their updates).
 
-Not modelled: ICMP (RFC 5508), rewriting of payloads (RFC 4787 REQ-10 wants none), fragments.
+Not modelled: rewriting of payloads (RFC 4787 REQ-10 wants none), fragments.
 """
 
-from natlab.nat.box import FOREVER, Drop, Hairpinned, NatBox
+from natlab.nat.box import FOREVER, NatBox
 from natlab.nat.config import (
     Behaviour,
     Hairpinning,
+    IcmpErrors,
     NatConfig,
     Pooling,
     PortAllocation,
     UdpRefresh,
     UnsolicitedSyn,
 )
+from natlab.nat.outcome import Drop, Hairpinned, Wait
 from natlab.nat.presets import PRESETS, configure
 
 __all__ = [
@@ -44,11 +47,13 @@ __all__ = [
     "Drop",
     "Hairpinned",
     "Hairpinning",
+    "IcmpErrors",
     "NatBox",
     "NatConfig",
     "Pooling",
     "PortAllocation",
     "UdpRefresh",
     "UnsolicitedSyn",
+    "Wait",
     "configure",
 ]

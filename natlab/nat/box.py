@@ -23,6 +23,9 @@ R: it is why some hole punches of libp2p work on their third attempt only.
     internal -> R           mapping 2     seen inside as R, port 9000
     R -> mapping 1          admitted      seen inside as R, port 31337
 
+ICMP. A ping is a conversation like any other, between an identifier and a remote address. Errors are
+`icmp_errors.py`'s, what the box itself has to say is `answers.py`'s.
+
 Not modelled: see the package.
 """
 
@@ -30,48 +33,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import Journal
-from natlab.nat.config import Hairpinning, NatConfig, UnsolicitedSyn
+from natlab.nat.answers import Answers
+from natlab.nat.config import Hairpinning, NatConfig
 from natlab.nat.filtering import admitting_session, refusal
+from natlab.nat.icmp_errors import ErrorTranslation
 from natlab.nat.mapping import Mapping, MappingKey, Remotes, Session, forward_key, mapping_key
+from natlab.nat.outcome import Drop, Hairpinned, Wait
 from natlab.nat.pool import Pool
 from natlab.nat.ports import Ports, random_free_port
 from natlab.nat.quarantine import Quarantine
 from natlab.nat.table import Table
 from natlab.nat.tcp_session import LONG_LIVED, next_state
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, IPProtocol, Packet, end_of
 
-__all__ = ["FOREVER", "Drop", "Hairpinned", "NatBox"]
+__all__ = ["FOREVER", "NatBox"]
 
 FOREVER = 2**63  # nanoseconds: when a port forward without a lease ends
 
-_UDP, _TCP = int(IPProtocol.UDP), int(IPProtocol.TCP)
+_UDP, _TCP, _ICMP = int(IPProtocol.UDP), int(IPProtocol.TCP), int(IPProtocol.ICMP)
 _SYN, _ACK, _RST = int(Flag.SYN), int(Flag.ACK), int(Flag.RST)
 _SECOND = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A packet that went no further.
-
-    Attributes:
-        reason: a sentence that names the rule.
-        reply: what the box sends back to the sender, or None for silence.
-    """
-
-    reason: str
-    reply: Packet | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hairpinned:
-    """A packet from inside that goes back inside. `packet` is as the other host gets it."""
-
-    packet: Packet
 
 
 class NatBox:
@@ -84,6 +69,7 @@ class NatBox:
         rng: where its random ports come from.
         journal: where its mapping events go; what that does not want is not made.
         more_external_ips: the others, if `config.external_addresses` is more than 1.
+        internal_ip: where its own ICMP errors to hosts inside come from; `external_ip` if empty.
 
     Attributes:
         up_since: virtual time in nanoseconds of its last reboot, 0 before the first.
@@ -100,6 +86,7 @@ class NatBox:
         rng: random.Random,
         journal: Journal,
         more_external_ips: Sequence[str] = (),
+        internal_ip: str = "",
     ) -> None:
         self.name = name
         self.config = config
@@ -109,6 +96,8 @@ class NatBox:
         self._ports = Ports(config, rng)
         self._forwards: dict[tuple[int, Endpoint], Mapping] = {}  # the latest of each internal endpoint
         self._quarantine = Quarantine(round(config.quarantine * _SECOND))
+        self._errors = ErrorTranslation(config, self._table)
+        self._answers = Answers(config, internal_ip or external_ip)
         self.set_addresses(external_ip, *more_external_ips)
         # what every packet needs, without a detour
         self._outward, self._inward = self._table.outward, self._table.inward
@@ -131,17 +120,23 @@ class NatBox:
         """A packet from inside: as it leaves, or as it comes back inside, or why it does neither."""
         session = self._outward.get(packet[:3])
         if session is None or session.expires <= now_ns:
+            if packet.quoted is not None:
+                return self._errors.outbound(packet, now_ns)
             opened = self._open(packet, now_ns)
             if isinstance(opened, Drop):
                 return opened
             session = opened
         if packet.protocol == _UDP:
             expires = now_ns + self._udp_timeout if session.steady else self._timers.after_outbound(session, now_ns)
-        else:
+        elif packet.protocol == _TCP:
             if session.window is not None and not session.window.accepts(packet, outbound=True):
                 return _outside_window(packet)
             session.state = next_state(session.state, packet.flags, outbound=True)
             expires = now_ns + self._tcp_timeouts[session.state]
+        elif packet.quoted is not None:  # the session is that of a ping with identifier 0
+            return self._errors.outbound(packet, now_ns)
+        else:
+            expires = now_ns + self._timers.icmp
         self._set_expiry(session, expires, now_ns)
         sent = Packet(packet.protocol, session.mapping.external, session.remote, *packet[3:])
         return self._turn_back(sent, packet.source, now_ns) if session.is_hairpin else sent
@@ -152,17 +147,27 @@ class NatBox:
             return Drop(f"quarantine: {packet.source.ip} has sent something unexpected lately")
         session = self._inward.get(packet[:3])
         if session is None or session.expires <= now_ns:
+            if packet.quoted is not None:
+                return self._errors.inbound(packet, now_ns)
             admitted = self._admit(packet, now_ns)
             if isinstance(admitted, Drop):
                 return admitted
             session = admitted
-        if packet.protocol == _TCP:
+        if packet.protocol == _UDP:
+            if not session.steady:
+                self._set_expiry(session, self._timers.after_inbound(session, now_ns), now_ns)
+        elif packet.protocol == _TCP:
             if session.window is not None and not session.window.accepts(packet, outbound=False):
                 return _outside_window(packet)
             self._track_inbound(session, packet.flags, now_ns)
-        elif not session.steady:
-            self._set_expiry(session, self._timers.after_inbound(session, now_ns), now_ns)
+        elif packet.quoted is not None:
+            return self._errors.inbound(packet, now_ns)
         return Packet(packet.protocol, session.seen, session.mapping.internal, *packet[3:])
+
+    def still_due(self, wait: Wait, now_ns: int) -> bool:
+        """Whether the reply of a `Drop` that had to wait is to be sent: nobody inside has dialled the sender."""
+        session = self._inward.get(wait.pair)
+        return session is None or session.expires <= now_ns
 
     def expire(self, now_ns: int) -> None:
         """Ends all whose time is over. Never needed for correctness: it saves memory and completes the journal."""
@@ -242,15 +247,17 @@ class NatBox:
     def _open(self, packet: Packet, now: int) -> Session | Drop:
         protocol, internal, remote = packet[:3]
         is_hairpin = self.config.translates and remote.ip in self.external_ips
+        if protocol == _ICMP and (refused := self._answers.to_ping_from_inside(packet, self.external_ips)):
+            return refused
         if is_hairpin and self.config.hairpinning is Hairpinning.NONE:
             return Drop(f"hairpinning: {remote} is this box's own address, and it does not hairpin (RFC 4787 REQ-9)")
         if protocol == _TCP and packet.flags & (_SYN | _ACK | _RST) != _SYN:
             return Drop(f"no mapping: there is no TCP session from {internal} to {remote}, and only a SYN opens one")
         if not self._table.has_room(now):
-            return Drop(f"no room: the box already has {self.config.session_limit} sessions")
+            return self._answers.full(packet, f"no room: the box already has {self.config.session_limit} sessions")
         mapping = self._mapping_for(protocol, internal, remote, now)
         if isinstance(mapping, Drop):
-            return mapping
+            return self._answers.full(packet, mapping.reason)
         session = self._table.begin(mapping, remote, remote, now)
         session.is_hairpin = is_hairpin
         return session
@@ -281,19 +288,28 @@ class NatBox:
         arrived = self.inbound(sent, now)
         if isinstance(arrived, Drop):
             return Drop(
-                f"hairpinning: {arrived.reason}", arrived.reply and arrived.reply._replace(destination=internal)
+                f"hairpinning: {arrived.reason}", self._reply_inside(arrived.reply, internal, now), arrived.wait
             )
         if self.config.hairpinning is Hairpinning.INTERNAL_SOURCE:
             arrived = arrived._replace(source=internal)
         return Hairpinned(arrived)
 
+    def _reply_inside(self, reply: Packet | None, internal: Endpoint, now: int) -> Packet | None:
+        """The answer to a packet that was turned back and refused, as its sender gets it."""
+        if reply is None or reply.quoted is None:
+            return reply and reply._replace(destination=internal)
+        translated = self._errors.inbound(reply, now)
+        return translated if isinstance(translated, Packet) else None
+
     # An inbound packet that belongs to no session
 
     def _admit(self, packet: Packet, now: int) -> Session | Drop:
         protocol, remote, external = packet[:3]
+        if protocol == _ICMP and (answer := self._answers.to_ping(packet, self.external_ips)):
+            return answer
         holders = self._table.holders(protocol, external, now)
         if not holders:
-            unused = f"no mapping: nothing inside uses {external} for {IPProtocol(protocol).name}"
+            unused = f"no mapping: nothing inside uses {end_of(packet, external)} for {IPProtocol(protocol).name}"
             unsent = refusal(self.config.filtering, remote, external)
             return self._refuse(packet, unused if self.config.translates else unsent, now)
         for mapping in holders:
@@ -331,9 +347,7 @@ class NatBox:
 
     def _refuse(self, packet: Packet, reason: str, now: int) -> Drop:
         self._quarantine.add(packet.source.ip, now)
-        is_syn = packet.protocol == _TCP and packet.flags & (_SYN | _ACK | _RST) == _SYN
-        answers = is_syn and self.config.unsolicited_syn is UnsolicitedSyn.RST
-        return Drop(reason, _reset_for(packet) if answers else None)
+        return self._answers.to_stranger(packet, reason, now)
 
     def _track_inbound(self, session: Session, flags: int, now: int) -> None:
         session.state = next_state(session.state, flags, outbound=False)
@@ -344,9 +358,3 @@ class NatBox:
 
 def _outside_window(packet: Packet) -> Drop:
     return Drop(f"sequence check: {packet.flag_names} with number {packet.seq} does not belong to the connection")
-
-
-def _reset_for(syn: Packet) -> Packet:
-    """The RST that answers a SYN nobody listens for (RFC 9293 section 3.10.7.1)."""
-    after = (syn.seq + len(syn.payload) + 1) % 2**32
-    return Packet(syn.protocol, syn.destination, syn.source, flags=_RST | _ACK, ack=after)

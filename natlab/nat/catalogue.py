@@ -30,13 +30,13 @@ port is not its own. "cloud" has eight addresses: it is one to one for eight hos
 translate nothing: hosts behind them are seen at their own addresses.
 
 "linux" gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a TCP connection that opens 120 s where
-RFC 5382 REQ-5 demands 240, and a stranger's SYN an RST at once where REQ-4 wants silence; its rule for UDP
-conversations is in `timers.py`.
+RFC 5382 REQ-5 demands 240, a ping 30 s where RFC 5508 REQ-2 demands 60, and a stranger's SYN an RST at once where
+RFC 5382 REQ-4 wants silence; its rule for UDP conversations is in `timers.py`.
 
-Not modelled, of Linux: the TCP timers for a SYN received (60 s), the last ACK (30 s) and the time from a FIN to its
-acknowledgement (120 s). Of pf: 30 s once a second datagram has gone unanswered, 30 s from a SYN's first answer; a
-static port that is taken for the same remote fails there, here the later host wins. Of PAN-OS: 5 s until the SYN-ACK.
-Of RFC 6092 REC-34: an ICMPv6 error 6 s after a stranger's SYN.
+Not modelled, of Linux: that a ping's replies start its timer again, the TCP timers for a SYN received (60 s), the last
+ACK (30 s) and the time from a FIN to its acknowledgement (120 s). Of pf: 30 s once a second datagram has gone
+unanswered, 30 s from a SYN's first answer; a static port that is taken for the same remote fails there, here the later
+host wins. Of PAN-OS: 5 s until the SYN-ACK. Of RFC 6092 REC-34: an ICMPv6 error 6 s after a stranger's SYN.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ _LINUX = NatConfig(
     tcp_closing_timeout=60.0,
     tcp_reset_timeout=10.0,
     unsolicited_syn=UnsolicitedSyn.RST,
+    icmp_query_timeout=30.0,
+    icmp_when_full=False,
     hairpinning=Hairpinning.NONE,
 )
 

@@ -10,6 +10,8 @@
                              and which packets keep it alive?                RFC 7857 section 2
     checks_sequence_numbers  does it look at TCP's numbers, not only flags?  `tcp_window.py`
     unsolicited_syn          what is a stranger's SYN answered with?         RFC 5382 section 4.3
+    icmp_..., answers_ping   do pings and ICMP errors pass, how, and what    RFC 5508, RFC 4787 REQ-12, RFC 5382
+                             does the box itself say?                        REQ-9, REQ-10
     hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.1
     quarantine               is an unexpected packet held against anybody?   `quarantine.py`
     ..._limit, ..._per_host  how much is too much?                           RFC 6888 REQ-4
@@ -28,7 +30,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-__all__ = ["Behaviour", "Hairpinning", "NatConfig", "Pooling", "PortAllocation", "UdpRefresh", "UnsolicitedSyn"]
+__all__ = [
+    "Behaviour",
+    "Hairpinning",
+    "IcmpErrors",
+    "NatConfig",
+    "Pooling",
+    "PortAllocation",
+    "UdpRefresh",
+    "UnsolicitedSyn",
+]
 
 
 class Behaviour(StrEnum):
@@ -80,11 +91,23 @@ class UdpRefresh(StrEnum):
 class UnsolicitedSyn(StrEnum):
     """What happens to a SYN from outside that no mapping admits.
 
-    RFC 5382 REQ-4 wants silence for 6 s at least: an RST kills the sender's half of a simultaneous open.
+    RFC 5382 REQ-4 wants silence for 6 s at least: an answer kills the sender's half of a simultaneous open. WAIT keeps
+    to it: it says "port unreachable" after 6 s, unless the host inside has sent a SYN to the sender by then.
     """
 
     DROP = "drop"
     RST = "rst"
+    ICMP = "icmp"
+    WAIT = "wait"
+
+
+class IcmpErrors(StrEnum):
+    """Which ICMP errors pass: those about a packet of a session (RFC 5508 REQ-4, REQ-5); of these only the ones that
+    come from whom that packet was sent to, so none from a router on the way (violates RFC 4787 REQ-12a); or none."""
+
+    TRANSLATED = "translated"
+    FROM_REMOTE = "from-remote"
+    DROPPED = "dropped"
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -117,6 +140,12 @@ class NatConfig:
         tcp_reset_timeout: the same after an RST (RFC 7857 section 2: 240); None: `tcp_transitory_timeout`.
         checks_sequence_numbers: whether TCP segments outside the window are dropped.
         unsolicited_syn: see `UnsolicitedSyn`.
+        icmp_queries: whether hosts inside may ping (RFC 5508 REQ-1: they must).
+        icmp_query_timeout: seconds a ping's mapping outlives the last request (RFC 5508 REQ-2: 60 or more).
+        icmp_errors: see `IcmpErrors`.
+        icmp_errors_end_mappings: whether an ICMP error ends the mapping it is about; RFC 4787 REQ-12 forbids it.
+        icmp_when_full: whether a host learns by ICMP that there is no room, or no port, for it (RFC 5508 REQ-8).
+        answers_ping: whether the box answers pings to its own external addresses (RFC 1122 section 3.2.2.6).
         hairpinning: see `Hairpinning`; None is "none".
         quarantine: seconds for which the sender of an unexpected packet is shut out; 0 for none.
         mappings_per_host: how many an internal address may have at a time (RFC 6888 REQ-4); None for no limit.
@@ -147,6 +176,12 @@ class NatConfig:
     tcp_reset_timeout: float | None = None
     checks_sequence_numbers: bool = False
     unsolicited_syn: UnsolicitedSyn = UnsolicitedSyn.DROP
+    icmp_queries: bool = True
+    icmp_query_timeout: float = 60.0
+    icmp_errors: IcmpErrors = IcmpErrors.TRANSLATED
+    icmp_errors_end_mappings: bool = False
+    icmp_when_full: bool = True
+    answers_ping: bool = True
     hairpinning: Hairpinning | None = Hairpinning.NONE
     quarantine: float = 0.0
     mappings_per_host: int | None = None
@@ -173,6 +208,7 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "pooling": Pooling,
     "udp_refresh": UdpRefresh,
     "unsolicited_syn": UnsolicitedSyn,
+    "icmp_errors": IcmpErrors,
     "hairpinning": Hairpinning,
 }
 _TIMERS = {
@@ -183,6 +219,7 @@ _TIMERS = {
     "tcp_closing_timeout": "greater than 0, or None",
     "tcp_time_wait_timeout": "greater than 0, or None",
     "tcp_reset_timeout": "greater than 0, or None",
+    "icmp_query_timeout": "greater than 0",
     "udp_stream_after": "0 or more",
     "quarantine": "0 or more",
 }

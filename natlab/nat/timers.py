@@ -26,6 +26,8 @@ TCP (RFC 5382 REQ-5, RFC 7857 section 2). The state of the connection (`tcp_sess
     BOTH_FIN                  TIME_WAIT      tcp_time_wait_timeout, by default the transitory one
     RESET                     an RST         tcp_reset_timeout, by default the transitory one
 
+ICMP (RFC 5508 REQ-2). A ping's session lives `icmp_query_timeout` after the last request; replies change nothing.
+
 Not modelled: Linux's separate timers for segments that nobody acknowledges, and for the last ACK.
 """
 
@@ -46,6 +48,7 @@ class Timers:
 
     Attributes:
         udp: the long one.
+        icmp: that of pings.
         tcp: one for each `TcpState`.
     """
 
@@ -56,11 +59,14 @@ class Timers:
         self._stream_after = round(config.udp_stream_after * SECOND)
         self._outbound_refreshes = config.udp_refresh is not UdpRefresh.INBOUND
         self._inbound_refreshes = config.udp_refresh is not UdpRefresh.OUTBOUND
+        self.icmp = round(config.icmp_query_timeout * SECOND)
         self.tcp = [round(_tcp_seconds(config, state) * SECOND) for state in TcpState]
 
     def first(self, protocol: int) -> int:
         """How long a new mapping lives if nothing more happens."""
-        return self._udp_unanswered if protocol == IPProtocol.UDP else self.tcp[TcpState.OUT_SYN]
+        if protocol == IPProtocol.UDP:
+            return self._udp_unanswered
+        return self.tcp[TcpState.OUT_SYN] if protocol == IPProtocol.TCP else self.icmp
 
     def after_outbound(self, session: Session, now: int) -> int:
         """When a UDP session that sends now ends. Not asked for a steady one, whose answer is now + `udp`."""
@@ -94,6 +100,8 @@ class Timers:
         last = max(sessions, key=lambda session: session.expires, default=None)
         if mapping.protocol == IPProtocol.UDP:
             return self._udp_reason(last, mapping)
+        if mapping.protocol == IPProtocol.ICMP:
+            return f"idle: no ping was sent through it for {self._config.icmp_query_timeout:g} s"
         state = last.state if last else TcpState.CLOSED
         seconds = _tcp_seconds(self._config, state)
         if state is TcpState.ESTABLISHED:

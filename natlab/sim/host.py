@@ -130,5 +130,7 @@ class Host:
         """A packet for this host arrives."""
         if packet.protocol == IPProtocol.UDP:
             self._udp.receive(packet)
-        else:
+        elif packet.protocol == IPProtocol.TCP:
             self._tcp.receive(packet)
+        elif self._tap.on:
+            self._tap.seen(packet, Verdict.DROPPED, "no socket of this host is for ICMP")

@@ -129,7 +129,7 @@ class Internet:
             ips = self._outside(behind).take(name, address, config.external_addresses)
         else:
             ips = (inside.gateway,)
-        box = NatBox(name, config, ips[0], self._rng_for(name), self.journal, ips[1:])
+        box = NatBox(name, config, ips[0], self._rng_for(name), self.journal, ips[1:], inside.gateway)
         router = NatRouter(box, inside, behind, self.loop, self._tap(name), self._flight)
         self._plug(router, ips, behind, UPLINK_DELAY if behind is None else LAN_DELAY, ways)
         if gateway is not None:

@@ -19,10 +19,11 @@ Not modelled: routing protocols, TTL, ICMP errors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from natlab.endpoint import Endpoint
 from natlab.events import Verdict
-from natlab.nat import Drop, NatBox
+from natlab.nat import Drop, NatBox, Wait
 from natlab.packet import Packet
 from natlab.portmap import Gateway
 from natlab.sim.addressing import Lan
@@ -173,12 +174,22 @@ class NatRouter(Router):
         then(packet)
 
     def _drop(self, packet: Packet, drop: Drop, back: Deliver) -> None:
-        """Dropped packets vanish, or are answered (RST) towards where they came from."""
+        """Dropped packets vanish, or are answered (RST, ICMP) towards where they came from, now or later."""
         if self._tap.on:
             self._tap.seen(packet, Verdict.DROPPED, drop.reason)
-        reply = drop.reply
-        if reply is not None:
-            if self._tap.on:
-                reply = reply._replace(flight=self._flight())
-                self._tap.seen(reply, Verdict.SENT)
-            back(reply)
+        if drop.reply is None:
+            return
+        if drop.wait is None:
+            self._answer(drop.reply, back)
+        else:
+            self._loop.call_at_ns(drop.wait.until, partial(self._answer_late, drop.reply, back), drop.wait)
+
+    def _answer_late(self, reply: Packet, back: Deliver, wait: Wait) -> None:
+        if self.box.still_due(wait, self._loop.now_ns):
+            self._answer(reply, back)
+
+    def _answer(self, reply: Packet, back: Deliver) -> None:
+        if self._tap.on:
+            reply = reply._replace(flight=self._flight())
+            self._tap.seen(reply, Verdict.SENT)
+        back(reply)

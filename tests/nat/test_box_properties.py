@@ -12,7 +12,7 @@ from natlab.endpoint import Endpoint
 from natlab.events import Journal, MappingCreated, MappingEnded
 from natlab.nat import Behaviour, Drop, Hairpinning, NatBox, NatConfig, Pooling, PortAllocation, UdpRefresh
 from natlab.nat.filtering import filter_key
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, IcmpKind, IPProtocol, Packet, icmp_error
 
 SYN = int(Flag.SYN)
 SECOND = 1_000_000_000
@@ -199,3 +199,29 @@ def test_the_same_seed_gives_the_same_packets_and_the_same_journal(
     first, second = Journal(), Journal()
     assert play(make_box(config, first), protocol, script) == play(make_box(config, second), protocol, script)
     assert first.events == second.events
+
+
+@settings(max_examples=200, deadline=None)
+@given(configs(), PROTOCOLS, moves, hosts, remotes)
+def test_an_icmp_error_is_about_what_its_receiver_has_sent_and_leaves_no_trace(
+    config: NatConfig, protocol: IPProtocol, script: list[Move], host: Endpoint, remote: Endpoint
+) -> None:
+    journal = Journal()
+    box = make_box(config, journal)
+    play(box, protocol, script)
+    now = sum(move.wait for move in script) * SECOND
+    sent = Packet(protocol, host, remote, flags=SYN)
+    out = box.outbound(sent, now)
+    if isinstance(out, Drop):
+        return
+    assert isinstance(out, Packet)
+    answer = Packet(protocol, out.destination, out.source)
+    back = box.inbound(answer, now)
+    assert isinstance(back, Packet)
+    before = list(journal.events)
+    for verb, packet, quoted, to in ((box.inbound, out, sent, host), (box.outbound, back, answer, remote)):
+        error = icmp_error(IcmpKind.TIME_EXCEEDED, "99.0.0.1", packet)
+        assert error is not None
+        arrived = verb(error, now)
+        assert isinstance(arrived, Packet) and arrived.quoted == quoted and arrived.destination.ip == to.ip
+    assert journal.events == before

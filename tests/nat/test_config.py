@@ -30,7 +30,7 @@ def test_plain_text_becomes_the_choice() -> None:
         ({"filtering": "adress-dependent"}, "did you mean address-dependent?"),
         ({"mapping": "symmetric"}, "mapping is one of endpoint-independent, address-dependent"),
         ({"port_allocation": "preserve"}, "did you mean preserving?"),
-        ({"unsolicited_syn": None}, "unsolicited_syn is one of drop, rst, not None"),
+        ({"unsolicited_syn": None}, "unsolicited_syn is one of drop, rst, icmp, wait, not None"),
         ({"udp_timeout": 0}, "udp_timeout is a number of seconds greater than 0, not 0"),
         ({"udp_unanswered_timeout": -1.0}, "greater than 0, not -1.0"),
         ({"tcp_established_timeout": math.inf}, "not inf"),

@@ -77,3 +77,37 @@ def test_nat_behind_nat(world):
     source, answer = world.run(main())
     assert source.ip == carrier.external_ip and home.external_ip.startswith("192.168.1.")
     assert answer == (b"ping", Endpoint(bob.ip, 9))
+
+
+def test_rfc_5382_req_4_the_answer_to_a_stranger_s_syn_leaves_6_s_later(world):
+    home = world.nat("home", NatConfig(unsolicited_syn="wait"))
+    bob = world.host("bob")
+
+    async def main():
+        dialling = asyncio.ensure_future(bob.dial_tcp(Endpoint(home.external_ip, 4001)))
+        await asyncio.sleep(7)
+        dialling.cancel()
+
+    world.run(main())
+    first = world.packets("home")[0]
+    answer = next(event for event in world.packets("home") if event.verdict is Verdict.SENT)
+    assert first.verdict is Verdict.DROPPED
+    assert answer.time == pytest.approx(first.time + 6) and answer.packet.quoted._replace(flight=0) == (
+        first.packet._replace(flight=0)
+    )
+
+
+def test_rfc_5382_req_4_and_does_not_leave_if_the_host_inside_has_dialled_back(world):
+    home = world.nat("home", NatConfig(unsolicited_syn="wait"))
+    alice, bob = world.host("alice", behind=home), world.host("bob")
+
+    async def main():
+        theirs = asyncio.ensure_future(bob.dial_tcp(Endpoint(home.external_ip, 4001), local=Endpoint("0.0.0.0", 9000)))
+        await asyncio.sleep(0.5)
+        await alice.dial_tcp(Endpoint(bob.ip, 9000), local=Endpoint("0.0.0.0", 4001))
+        await theirs
+        await asyncio.sleep(7)
+
+    world.run(main())
+    assert Verdict.DROPPED in [event.verdict for event in world.packets("home")]
+    assert Verdict.SENT not in [event.verdict for event in world.packets("home")]
