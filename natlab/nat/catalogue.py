@@ -16,7 +16,7 @@
     mobile               APD      APD        random       60/60     1800    drop            no        typical
     cloud                EI       APD        preserving   30/180    432000  drop            yes       documented
     firewall             none     APD        none         300/300   7440    drop            none      typical
-    simple-security      none     EI         none         300/300   7440    drop            none      standard
+    simple-security      none     EI         none         300/300   7440    wait            none      standard
     hotel                APD      APD        random       30/60     600     rst             no        typical
     full-cone            EI       EI         preserving   300/300   7440    drop            yes       word
     symmetric            APD      APD        random       300/300   7440    drop            yes       word
@@ -36,7 +36,7 @@ RFC 5382 REQ-4 wants silence; its rule for UDP conversations is in `timers.py`.
 Not modelled, of Linux: that a ping's replies start its timer again, the TCP timers for a SYN received (60 s), the last
 ACK (30 s) and the time from a FIN to its acknowledgement (120 s). Of pf: 30 s once a second datagram has gone
 unanswered, 30 s from a SYN's first answer; a static port that is taken for the same remote fails there, here the later
-host wins. Of PAN-OS: 5 s until the SYN-ACK. Of RFC 6092 REC-34: an ICMPv6 error 6 s after a stranger's SYN.
+host wins. Of PAN-OS: 5 s until the SYN-ACK. Of RFC 6092 REC-34: the code of its ICMPv6 error, "prohibited".
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ _PF = NatConfig(
     tcp_closing_timeout=900.0,
     tcp_time_wait_timeout=45.0,  # tcp.finwait
     tcp_reset_timeout=90.0,  # tcp.closed
+    icmp_query_timeout=20.0,  # icmp.first
     checks_sequence_numbers=True,
     hairpinning=Hairpinning.NONE,
 )
@@ -198,6 +199,7 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
                 tcp_closing_timeout=120.0,  # TCP half closed
                 tcp_time_wait_timeout=15.0,
                 tcp_reset_timeout=30.0,  # unverified RST
+                icmp_query_timeout=6.0,
                 hairpinning=Hairpinning.NONE,
             ),
             also_called=("corporate", "company", "palo-alto", "pan-os", "dipp", "campus", "university"),
@@ -259,8 +261,8 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
         "simple-security": Preset(
             stands_for="what a home router should do for IPv6: no NAT, and strangers let in once a port has spoken",
             evidence=Evidence.STANDARD,
-            source="RFC 6092 REC-14, REC-16, REC-17 (UDP), REC-31, REC-33, REC-35 (TCP)",
-            config=NatConfig(filtering=_EI, translates=False),
+            source="RFC 6092 REC-14, REC-16, REC-17 (UDP), REC-31, REC-33 to REC-35 (TCP)",
+            config=NatConfig(filtering=_EI, translates=False, unsolicited_syn=UnsolicitedSyn.WAIT),
             also_called=("ipv6", "rfc6092", "rfc-6092", "ipv6-home", "cpe"),
         ),
         "hotel": Preset(

@@ -31,6 +31,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 __all__ = [
+    "OF_TRANSLATION",
     "Behaviour",
     "Hairpinning",
     "IcmpErrors",
@@ -252,7 +253,7 @@ def _check_firewall(config: NatConfig) -> None:
     """A box that does not translate has no mapping, ports or addresses to choose."""
     if config.translates:
         return
-    for axis in _OF_TRANSLATION:
+    for axis in OF_TRANSLATION:
         default = NatConfig.__dataclass_fields__[axis].default
         if getattr(config, axis) != default:
             raise ValueError(
@@ -261,7 +262,7 @@ def _check_firewall(config: NatConfig) -> None:
             )
 
 
-_OF_TRANSLATION = (
+OF_TRANSLATION = (
     "mapping",
     "port_allocation",
     "port_parity",

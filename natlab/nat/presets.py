@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from natlab.errors import LabError
 from natlab.nat.catalogue import CATALOGUE
-from natlab.nat.config import NatConfig
+from natlab.nat.config import OF_TRANSLATION, NatConfig
 
 __all__ = ["PRESETS", "configure"]
 
@@ -23,6 +23,8 @@ PRESETS: Mapping[str, NatConfig] = MappingProxyType({name: preset.config for nam
 
 def configure(preset: str = "home", **axes: str | float | None) -> NatConfig:
     """A preset with some axes changed: `configure("office", filtering="address-and-port-dependent")`.
+
+    `configure("linux", translates=False)` is Linux's firewall: its filtering and its timers are left.
 
     Raises:
         LabError: no such preset or axis, or a value the axis does not have; the message names what there is.
@@ -33,6 +35,8 @@ def configure(preset: str = "home", **axes: str | float | None) -> NatConfig:
     for axis in axes:
         if axis not in names:
             raise LabError(_unknown("axis of a NAT", axis, names))
+    if axes.get("translates", True) is False:
+        axes = {axis: getattr(NatConfig(), axis) for axis in OF_TRANSLATION} | axes
     try:
         return replace(PRESETS[preset], **axes)  # type: ignore[arg-type]
     except ValueError as error:

@@ -100,6 +100,15 @@ def test_a_carrier_gives_each_subscriber_an_address_and_a_block_of_ports() -> No
     assert [len(place) for place in places] == [1, 1, 1] and len(set.union(*places)) == 3
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_without_translation_its_filtering_and_timers_are_left(name: str) -> None:
+    firewall = configure(name, translates=False)
+    assert (firewall.translates, firewall.filtering) == (False, PRESETS[name].filtering)
+    assert firewall.udp_timeout == PRESETS[name].udp_timeout
+    with pytest.raises(LabError, match="mapping must stay"):
+        configure(name, translates=False, mapping="address-dependent")
+
+
 def test_no_word_leads_two_ways() -> None:
     words = [word for preset in CATALOGUE.values() for word in preset.also_called]
     assert len(words) == len(set(words))

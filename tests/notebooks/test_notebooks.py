@@ -56,3 +56,14 @@ def test_every_picture_has_alt_text(path):
         if "<img" in output.get("data", {}).get("text/html", "")
     ]
     assert pictures and all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_links_lead_to_notebooks_and_what_is_to_come_is_not_there(path):
+    there = {notebook.stem for notebook in NOTEBOOKS}
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    assert set(re.findall(r"\]\(([^)\s:]+)\.ipynb\)", text)) <= there
+    to_come = [
+        name for names in re.findall(r"([^|;.]*) \(to come\)", text) for name in re.findall(r"\d\d-[a-z-]+", names)
+    ]
+    assert not there & set(to_come)
