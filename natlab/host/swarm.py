@@ -27,7 +27,7 @@ from natlab.endpoint import Endpoint, parse_ip
 from natlab.errors import ClosedError, DecodeError, NatlabError, SocketError, UnreachableError
 from natlab.events import ConnectionClosed, ConnectionOpened, DialFailed
 from natlab.host.record import Recorder
-from natlab.net import Network, Stream, TcpConnection, TcpListener
+from natlab.net import ByteStream, Network, TcpConnection, TcpListener
 from natlab.transport import circuit
 from natlab.transport.connection import Connection, MuxedStream, Route
 from natlab.transport.tasks import Tasks, first_success
@@ -137,7 +137,7 @@ class Swarm:
             self._upgrading -= 1
 
     async def establish(
-        self, below: Stream, route: Route, *, initiator: bool, expected: PeerId | None = None
+        self, below: ByteStream, route: Route, *, initiator: bool, expected: PeerId | None = None
     ) -> Connection:
         """Upgrades a byte stream and makes it one of our connections.
 

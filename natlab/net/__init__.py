@@ -2,7 +2,7 @@
 
 A node is written once, against these four protocols, and never knows which network it runs on:
 
-    Network ──listen_tcp──> TcpListener ──accept──> TcpConnection (a Stream)
+    Network ──listen_tcp──> TcpListener ──accept──> TcpConnection (a ByteStream, and so a Stream)
         │─────dial_tcp────────────────────────────> TcpConnection
         │─────bind_udp────> UdpSocket
         └─────now, addresses, gateway
@@ -18,11 +18,12 @@ Timeouts are the caller's, by the loop's time (`asyncio.timeout`); cancelling a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from natlab.endpoint import Endpoint
 
-__all__ = ["Network", "Stream", "TcpConnection", "TcpListener", "UdpSocket"]
+__all__ = ["ByteStream", "Network", "Stream", "TcpConnection", "TcpListener", "UdpSocket"]
 
 
 class Stream(Protocol):
@@ -56,7 +57,27 @@ class Stream(Protocol):
         ...
 
 
-class TcpConnection(Stream, Protocol):
+class ByteStream(Stream, Protocol):
+    """A stream that can also be used without waiting: what an encrypted connection runs on, TCP or a circuit."""
+
+    def read_now(self, limit: int = 65536) -> bytes | None:
+        """What `read` would return, or raise, at once; None where it would wait."""
+        ...
+
+    def write_now(self, data: bytes | memoryview) -> int:
+        """Queues as much of `data` as there is room for, and says how many bytes that was.
+
+        Raises:
+            ClosedError: the stream was reset, or our side is closed.
+        """
+        ...
+
+    def watch(self, changed: Callable[[], None] | None) -> None:
+        """Has `changed` called whenever `read_now` or `write_now` may have another answer than before."""
+        ...
+
+
+class TcpConnection(ByteStream, Protocol):
     """A TCP connection. `reset` sends RST at once (SO_LINGER 0), which frees the 4-tuple for the next dial."""
 
     @property

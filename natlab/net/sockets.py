@@ -37,6 +37,7 @@ from typing import cast
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, SocketError
+from natlab.net.waiting import Waiters, WatchableStream
 
 READ_AHEAD = 1 << 18
 """Bytes kept for a reader before the kernel's window has to fill."""
@@ -151,23 +152,25 @@ class _Landing(threading.local):
 _LANDING = _Landing()
 
 
-class SystemConnection(asyncio.BufferedProtocol):
+class SystemConnection(WatchableStream, asyncio.BufferedProtocol):
     """One TCP connection, a `natlab.net.TcpConnection`."""
 
+    __slots__ = (
+        "_closed", "_ended", "_full", "_made", "_paused", "_received", "_transport", "_write_closed", "local", "remote",
+    )  # fmt: skip
     local: Endpoint
     remote: Endpoint
 
     def __init__(self, made: Callable[[SystemConnection], None] | None = None) -> None:
+        super().__init__()
         self._made = made
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._paused = False
+        self._paused = False  # we do not read: enough has been read ahead
+        self._full = False  # the kernel takes no more for now
         self._ended = False  # the peer's FIN is here
         self._write_closed = False
         self._closed: ClosedError | None = None
-        self._readable = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
 
     # What asyncio calls
 
@@ -186,14 +189,14 @@ class SystemConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._received += _LANDING.chunk[:nbytes]
-        self._readable.set()
+        self.changes.wake()
         if len(self._received) >= READ_AHEAD and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         self._ended = True
-        self._readable.set()
+        self.changes.wake()
         if self._write_closed:
             self._end(ClosedError("the connection was closed"))
         return not self._write_closed  # true keeps our side open
@@ -202,21 +205,21 @@ class SystemConnection(asyncio.BufferedProtocol):
         self._end(ClosedError(f"the connection was lost: {exc}" if exc else "the connection was closed"))
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self._full = True
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        self._full = False
+        self.changes.wake()
 
     # The seam
 
-    async def read(self, limit: int = 65536) -> bytes:
-        while not self._received:
+    def read_now(self, limit: int = 65536) -> bytes | None:
+        if not self._received:
             if self._ended:
                 return b""
             if self._closed is not None:
                 raise self._closed
-            self._readable.clear()
-            await self._readable.wait()
+            return None
         with memoryview(self._received) as view:
             data = bytes(view[:limit])
         del self._received[:limit]
@@ -225,11 +228,12 @@ class SystemConnection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return data
 
-    async def write(self, data: bytes) -> None:
-        self._open_transport().write(data)
-        await self._writable.wait()
-        if self._closed is not None:
-            raise self._closed
+    def write_now(self, data: bytes | memoryview) -> int:
+        transport = self._open_transport()
+        if self._full:
+            return 0
+        transport.write(data)
+        return len(data)
 
     async def close_write(self) -> None:
         if self._write_closed or self._closed is not None or self._transport is None:
@@ -257,8 +261,7 @@ class SystemConnection(asyncio.BufferedProtocol):
     def _end(self, reason: ClosedError) -> None:
         if self._closed is None:
             self._closed = reason
-        self._readable.set()
-        self._writable.set()
+        self.changes.wake()
 
 
 class SystemListener:
@@ -268,7 +271,7 @@ class SystemListener:
         self.local = local
         self._server: asyncio.Server | None = None
         self._ready: deque[SystemConnection] = deque()
-        self._arrived = asyncio.Event()
+        self._arrivals = Waiters()
         self._closed = False
 
     async def serve(self, sock: socket.socket) -> None:
@@ -280,13 +283,12 @@ class SystemListener:
         while not self._ready:
             if self._closed:
                 raise ClosedError(f"the listener on {self.local} was closed")
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._arrivals.wait()
         return self._ready.popleft()
 
     def close(self) -> None:
         self._closed = True
-        self._arrived.set()
+        self._arrivals.wake()
         if self._server is not None:
             self._server.close()
         while self._ready:
@@ -297,7 +299,7 @@ class SystemListener:
             connection.reset()
             return
         self._ready.append(connection)
-        self._arrived.set()
+        self._arrivals.wake()
 
 
 class SystemUdpSocket(asyncio.DatagramProtocol):
@@ -309,7 +311,7 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
         self._sock = sock
         self._transport: asyncio.DatagramTransport | None = None
         self._datagrams: deque[tuple[bytes, Endpoint]] = deque()
-        self._arrived = asyncio.Event()
+        self._arrivals = Waiters()
         self._closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -319,14 +321,14 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
         if len(self._datagrams) < DATAGRAMS_AHEAD:
             self._datagrams.append((data, Endpoint.of(str(addr[0]), addr[1])))
-            self._arrived.set()
+            self._arrivals.wake()
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP error of an earlier datagram: the seam says datagrams may be lost, and this one was."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        self._arrived.set()
+        self._arrivals.wake()
 
     def send(self, data: bytes, to: Endpoint) -> None:
         if self._transport is None or self._closed:
@@ -341,13 +343,12 @@ class SystemUdpSocket(asyncio.DatagramProtocol):
         while not self._datagrams:
             if self._closed:
                 raise ClosedError(f"the socket on {self.local} was closed")
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._arrivals.wait()
         return self._datagrams.popleft()
 
     def close(self) -> None:
         self._closed = True
-        self._arrived.set()
+        self._arrivals.wake()
         if self._transport is not None:
             self._transport.abort()
 

@@ -28,6 +28,7 @@ from random import Random
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, SocketError
 from natlab.events import Verdict
+from natlab.net.waiting import Waiters, WatchableStream
 from natlab.packet import Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
@@ -36,22 +37,21 @@ from natlab.sim.tcp import Tcb
 from natlab.sim.tcp_segment import opens, reset_for
 from natlab.sim.tcp_state import State
 from natlab.sim.udp import pick
-from natlab.sim.waiting import Waiters
 
 BACKLOG = 128  # connections a listener keeps that nobody has accepted, half-open ones included
 
 
-class SimTcpConnection:
+class SimTcpConnection(WatchableStream):
     """A `natlab.net.TcpConnection`: one `Tcb` and those who wait for it."""
 
     def __init__(self, layer: TcpLayer, tcb: Tcb, binding: Binding, listener: SimTcpListener | None) -> None:
+        super().__init__()
         self.tcb = tcb
         self._layer = layer
         self._loop = layer.loop
         self._binding = binding
         self._listener = listener  # until it is handed over
-        self._readers = Waiters(layer.loop)
-        self._writers = Waiters(layer.loop)  # and whoever waits for the handshake
+        self._wants_room = True  # somebody waits for the end of the handshake, or to write more
         self._alarm: int | None = None  # time of the heap entry that will look at the deadline
         self._gone = False
         self._sending = False
@@ -66,37 +66,34 @@ class SimTcpConnection:
 
     # ---- natlab.net.Stream
 
-    async def read(self, limit: int = 65536) -> bytes:
+    def read_now(self, limit: int = 65536) -> bytes | None:
         self._loop.require_running()
-        while not self.tcb.readable:
+        if not self.tcb.readable:
             if self.tcb.at_end:
                 return b""
             self._check_open()
-            await self._readers.wait()
+            return None
         data = self.tcb.receive(limit, self._loop.now_ns)
         self.pump()
         return data
 
-    async def write(self, data: bytes) -> None:
+    def write_now(self, data: bytes | memoryview) -> int:
         self._loop.require_running()
         self._check_open()
-        rest = memoryview(data)
-        while rest:
-            taken = self.tcb.send(rest, self._loop.now_ns)
-            self.pump()
-            rest = rest[taken:]
-            if rest:
-                await self._writers.wait()
-                self._check_open()
+        taken = self.tcb.send(data, self._loop.now_ns)
+        if taken < len(data):
+            self._wants_room = True
+        self.pump()
+        return taken
 
     async def close_write(self) -> None:
         self._loop.require_running()
         self.tcb.close(self._loop.now_ns)
-        self.pump()
+        self._changed()
 
     def reset(self) -> None:
         self.tcb.abort(self._loop.now_ns)
-        self.pump()
+        self._changed()
 
     def _check_open(self) -> None:
         if self.tcb.state is State.CLOSED:
@@ -114,14 +111,14 @@ class SimTcpConnection:
         while not self.tcb.opened:
             if self.tcb.error is not None:
                 raise SocketError(self.tcb.error, f"dial {self.local} to {self.remote}")
-            await self._writers.wait()
+            await self.changes.wait()
 
     def arrives(self, segment: Packet) -> None:
         self.tcb.segment_arrives(segment, self._loop.now_ns)
-        self.pump()
+        self._changed()
 
     def pump(self) -> None:
-        """After anything was done to the state machine: sends, sets the alarm, wakes whom it concerns."""
+        """After anything was done to the state machine: sends, sets the alarm, notes its end and its beginning."""
         self._send()
         self._set_alarm()
         if self.tcb.state is State.CLOSED and not self._gone:
@@ -130,10 +127,15 @@ class SimTcpConnection:
         if self._listener is not None and (self.tcb.opened or self._gone):
             listener, self._listener = self._listener, None
             listener.handshake_over(self)
-        if self._gone or self.tcb.readable or self.tcb.at_end:
-            self._readers.wake()
-        if self._gone or self.tcb.writable:
-            self._writers.wake()
+
+    def _changed(self) -> None:
+        """Not by a reader or a writer of ours, so they may have waited for it."""
+        self.pump()
+        has_room = self._wants_room and self.tcb.opened and self.tcb.writable
+        if has_room:
+            self._wants_room = False
+        if has_room or self._gone or self.tcb.readable or self.tcb.at_end:
+            self.changes.wake()
 
     def _send(self) -> None:
         """On loopback an answer comes while we are sending; what it makes us send waits for its turn."""
@@ -156,7 +158,7 @@ class SimTcpConnection:
         if when == self._alarm:  # else an earlier one has taken its place
             self._alarm = None
             self.tcb.timer_expired(self._loop.now_ns)
-            self.pump()
+            self._changed()
 
 
 class SimTcpListener:
@@ -167,7 +169,7 @@ class SimTcpListener:
         self._layer = layer
         self._half_open: dict[SimTcpConnection, None] = {}
         self._queue: deque[SimTcpConnection] = deque()
-        self._waiters = Waiters(layer.loop)
+        self._waiters = Waiters()
         self._closed = False
 
     @property

@@ -19,11 +19,11 @@ from zlib import crc32
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
 from natlab.events import Verdict
+from natlab.net.waiting import Waiters
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import LOOPBACK, WILDCARD, Binding, PortTable
-from natlab.sim.waiting import Waiters
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class SimUdpSocket:
         self._layer = layer
         self._binding = binding
         self._queue: deque[tuple[bytes, Endpoint]] = deque()
-        self._waiters = Waiters(layer.loop)
+        self._waiters = Waiters()
         self._closed = False
 
     @property

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 
 from natlab.errors import SecurityError
-from natlab.net import Stream
 from natlab.protocol import circuit
 from natlab.transport.connection import Connection, MuxedStream, Route
 from natlab.transport.negotiate import negotiated
@@ -23,7 +22,7 @@ from natlab.wire import address
 from natlab.wire.peer_id import PeerId
 
 
-async def dial(relay: Connection, target: PeerId) -> tuple[Stream, Route]:
+async def dial(relay: Connection, target: PeerId) -> tuple[MuxedStream, Route]:
     """The dialer's part, over an open connection to the relay.
 
     Raises:

@@ -1,14 +1,15 @@
 """A connection: an encrypted stream to one peer that carries many streams, each a `natlab.net.Stream`.
 
-Three tasks live as long as the connection, around the sans-io session of `natlab.upgrade.yamux`:
+Around the sans-io session of `natlab.upgrade.yamux` there are two plain functions and a timer, and no task while
+nothing happens: most connections of a node are idle, and a task for each would be most of their memory.
 
-    reader      bytes from the peer ──> session ──> events wake the streams they are about
-    writer      what the session has to send ──> the peer; the only one that writes, so that a cancelled caller never
-                leaves half an encrypted message behind
-    keepalive   a Yamux ping every so often; the connection dies if its answer does not come. It also keeps the NAT
-                mappings on the path alive, so a lesson can switch it off
-
-A stream waits on an event of its own; whoever is woken looks at the session again.
+    _read_in     called when the stream below has changed: bytes from the peer ──> session ──> events wake the streams
+                 they are about
+    _write_out   called at the end of each turn of the loop in which the session got something to send, so that what is
+                 written in one go, a message and the end of its stream for example, leaves in one go. Nobody else
+                 writes: a cancelled caller never leaves half an encrypted message behind
+    keepalive    a Yamux ping every so often; the connection dies if its answer does not come. It also keeps the NAT
+                 mappings on the path alive, so a lesson can switch it off
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from multiaddr import Multiaddr
 
 from natlab.errors import ClosedError, LabError, NatlabError, ProtocolError
+from natlab.net.waiting import Waiters, WatchableStream
 from natlab.transport.tasks import Tasks
 from natlab.transport.upgrade import Upgraded
 from natlab.upgrade import noise, yamux
@@ -31,8 +33,7 @@ WRITE_TIMEOUT = 10.0
 WRITE_SIZE = noise.MAX_PLAINTEXT
 """Bytes handed down at once: one encrypted message. A slow path may take long for much, but not for each."""
 WRITE_AHEAD = 1 << 16
-"""Bytes of all streams that may wait for the writer before whoever writes more has to wait too. What is written in one
-go, a message and the end of its stream for example, then leaves in one go."""
+"""Bytes of all streams that may wait to be written out before whoever writes more has to wait too."""
 UNANSWERED = 1 << 22
 """Bytes read while our own bytes do not get through. Reading on avoids that two full pipes wait for each other; the
 bound keeps answers to a flood of pings from piling up."""
@@ -98,9 +99,12 @@ class Connection:
         self._streams: dict[int, MuxedStream] = {}
         self._pings: dict[int, asyncio.Future[None]] = {}
         self._unanswered = 0  # bytes read since the last write went through
-        self._to_write = asyncio.Event()
-        self._written = asyncio.Event()
-        self._written.set()
+        self._reading = self._writing = False  # what either does below may be the change that calls it again
+        self._flushing = False  # `_write_out` will be called at the end of this turn
+        self._crowded = False  # a stream waits for room
+        self._patience: asyncio.TimerHandle | None = None  # runs while the stream below takes no more
+        self._rest: asyncio.TimerHandle | None = None  # until the next keepalive
+        self._written = Waiters()
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
 
@@ -122,12 +126,15 @@ class Connection:
         """How many streams are open."""
         return len(self._streams)
 
+    def room(self) -> bool:
+        """Whether its streams may write more; if not, they are woken once what they have written is on its way."""
+        self._crowded = self._session.bytes_to_send > WRITE_AHEAD
+        return not self._crowded
+
     def start(self) -> None:
-        name = repr(self)
-        self._tasks.start(self._read_all(), f"reader of {name}")
-        self._tasks.start(self._write_all(), f"writer of {name}")
-        if self._keepalive is not None:
-            self._tasks.start(self._keep_alive(self._keepalive), f"keepalive of {name}")
+        self._secure.watch(self._changed)
+        self._loop.call_soon(self._changed)
+        self._rest_until_keepalive()
 
     def open_stream(self) -> MuxedStream:
         """Opens a stream; the peer learns of it with our first bytes.
@@ -179,6 +186,9 @@ class Connection:
             return
         self.closed = f"the connection is over: {reason}"
         self._tasks.cancel()
+        for timer in filter(None, (self._rest, self._patience)):
+            timer.cancel()
+        self._secure.watch(None)
         self._secure.reset()
         for stream in list(self._streams.values()):
             stream.connection_ended()
@@ -186,20 +196,14 @@ class Connection:
         for answered in self._pings.values():
             if not answered.done():
                 answered.set_exception(ClosedError(self.closed))
-        self._written.set()
+        self._written.wake()
         self._on_closed(self, reason)
 
     def flush(self) -> None:
-        """Has the writer send what the session has to send."""
-        if self.closed is None and self._session.bytes_to_send:
-            self._written.clear()
-            self._to_write.set()
-
-    async def room(self) -> None:
-        """Waits while more than `WRITE_AHEAD` bytes are to be sent. Raises what `drained` raises."""
-        if self._session.bytes_to_send > WRITE_AHEAD:
-            await self._written.wait()
-        self.check_open()
+        """Has what the session has to send written out at the end of this turn, or once the stream below has room."""
+        if not self._flushing and self._session.bytes_to_send and not self._secure.unsent:
+            self._flushing = True
+            self._loop.call_soon(self._write_out)
 
     async def drained(self) -> None:
         """Waits until all that was to be sent has gone to the stream below.
@@ -207,7 +211,8 @@ class Connection:
         Raises:
             ClosedError: the connection ended.
         """
-        await self._written.wait()
+        while self.closed is None and self._has_to_send:
+            await self._written.wait()
         self.check_open()
 
     def check_open(self) -> None:
@@ -224,6 +229,10 @@ class Connection:
         """The stream has ended on both sides."""
         self._streams.pop(stream.id, None)
 
+    @property
+    def _has_to_send(self) -> bool:
+        return bool(self._session.bytes_to_send or self._secure.unsent)
+
     async def _goodbye(self) -> None:
         """Lets the go-away leave; a peer that takes no bytes has had its chance."""
         self.flush()
@@ -231,47 +240,86 @@ class Connection:
             async with asyncio.timeout(GOODBYE_TIMEOUT):
                 await self.drained()
 
-    async def _read_all(self) -> None:
+    def _changed(self) -> None:
+        """The stream below may have something for us, or room."""
+        if self._reading or self.closed is not None:
+            return
+        self._reading = True
         try:
-            while data := await self._secure.read():
-                for event in self._session.receive(data):
-                    self._on_event(event)
-                self.flush()
-                self._unanswered += len(data)
-                if self._unanswered > UNANSWERED:
-                    await self.drained()
-            self.end("closed by the peer")
+            self._read_in()
         except ProtocolError as error:
-            await self._goodbye()
+            self._write_out()  # the go-away that says so
             self.end(str(error))
         except NatlabError as error:
             self.end(str(error))
+        finally:
+            self._reading = False
+        if self._secure.unsent:
+            self._write_out()
 
-    async def _write_all(self) -> None:
+    def _read_in(self) -> None:
+        while not self._has_fallen_behind:
+            data = self._secure.read_now()
+            if data is None:
+                break
+            if not data:
+                self.end("closed by the peer")
+                break
+            self._unanswered += len(data)
+            for event in self._session.receive(data):
+                self._on_event(event)
+        self.flush()
+
+    @property
+    def _has_fallen_behind(self) -> bool:
+        return self._unanswered > UNANSWERED and self._has_to_send
+
+    def _write_out(self) -> None:
+        self._flushing = False
+        if self._writing or self.closed is not None:
+            return
+        gone, self._writing = 0, True
         try:
-            async with asyncio.timeout(None) as patience:
-                while True:
-                    await self._to_write.wait()
-                    self._to_write.clear()
-                    while data := self._session.data_to_send(WRITE_SIZE):
-                        patience.reschedule(self._loop.time() + WRITE_TIMEOUT)
-                        await self._secure.write(data)
-                        self._unanswered = 0
-                    patience.reschedule(None)
-                    if not self._to_write.is_set():
-                        self._written.set()
-        except TimeoutError:
-            self.end(f"the peer takes no bytes for {WRITE_TIMEOUT:g} s")
+            gone = self._secure.write_now(b"")
+            while not self._secure.unsent and (data := self._session.data_to_send(WRITE_SIZE)):
+                gone += self._secure.write_now(data)
         except NatlabError as error:
             self.end(str(error))
+        finally:
+            self._writing = False
+        if gone:
+            self._wrote()
+        if self._secure.unsent and self._patience is None:
+            late = f"the peer takes no bytes for {WRITE_TIMEOUT:g} s"
+            self._patience = self._loop.call_later(WRITE_TIMEOUT, self.end, late)
 
-    async def _keep_alive(self, every: float) -> None:
+    def _wrote(self) -> None:
+        """Something has gone to the stream below: the peer takes bytes."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._crowded and self.room():
+            for stream in list(self._streams.values()):
+                stream.changes.wake()
+        self._written.wake()
+        has_stalled, self._unanswered = self._unanswered > UNANSWERED, 0
+        if has_stalled:
+            self._changed()
+
+    def _rest_until_keepalive(self) -> None:
+        if self._keepalive is not None:
+            self._rest = self._loop.call_later(self._keepalive, self._keep_alive)
+
+    def _keep_alive(self) -> None:
+        self._tasks.start(self._ping_and_rest(), f"keepalive of {self!r}")
+
+    async def _ping_and_rest(self) -> None:
         try:
-            while True:
-                await asyncio.sleep(every)
-                await self.ping()
+            await self.ping()
         except ClosedError as error:
             self.end(str(error))
+        else:
+            self._rest_until_keepalive()
 
     def _on_event(self, event: yamux.Event) -> None:
         match event:
@@ -280,10 +328,10 @@ class Connection:
                 self._on_stream(opened)
             case yamux.StreamReadable(number):
                 if stream := self._streams.get(number):
-                    stream.readable.set()
+                    stream.changes.wake()
             case yamux.StreamWritable(number):
                 if stream := self._streams.get(number):
-                    stream.writable.set()
+                    stream.changes.wake()
             case yamux.StreamFinished(number):
                 if stream := self._streams.get(number):
                     stream.peer_finished()
@@ -297,57 +345,49 @@ class Connection:
                 pass  # see `takes_streams`
 
 
-class MuxedStream:
-    """One stream of a connection: a `natlab.net.Stream`.
+class MuxedStream(WatchableStream):
+    """One stream of a connection: a `natlab.net.ByteStream`.
 
     Attributes:
         id: the Yamux stream number.
         connection: what it runs over.
-        readable, writable: set when there may be more to read or room to write.
     """
 
+    __slots__ = ("_ahead", "_closed", "_finished", "_session", "_write_closed", "connection", "id")
+
     def __init__(self, connection: Connection, session: yamux.Session, number: int) -> None:
+        super().__init__()
         self.id = number
         self.connection = connection
-        self.readable = asyncio.Event()
-        self.writable = asyncio.Event()
         self._session = session
         self._ahead = b""
         self._finished = False  # the peer has closed its side
         self._write_closed = False
         self._closed: str | None = None
 
-    async def read(self, limit: int = 65536) -> bytes:
+    def read_now(self, limit: int = 65536) -> bytes | None:
         self.connection.check_loop()
-        while True:
-            if self._ahead:
-                data, self._ahead = self._ahead[:limit], self._ahead[limit:]
-                return data
-            if self._closed is not None:
-                raise ClosedError(self._closed)
-            if data := self._session.read(self.id, limit):
-                self.connection.flush()  # the window it opens
-                return data
-            if self._finished:
-                return b""
-            self.readable.clear()
-            await self.readable.wait()
+        if self._ahead:
+            data, self._ahead = self._ahead[:limit], self._ahead[limit:]
+            return data
+        if self._closed is not None:
+            raise ClosedError(self._closed)
+        if data := self._session.read(self.id, limit):
+            self.connection.flush()  # the window it opens
+            return data
+        return b"" if self._finished else None
 
-    async def write(self, data: bytes) -> None:
+    def write_now(self, data: bytes | memoryview) -> int:
         self.connection.check_loop()
-        left = memoryview(bytes(data))  # what waits must not change; free of cost for bytes
-        while True:
-            if self._closed is not None:
-                raise ClosedError(self._closed)
-            if self._write_closed:
-                raise ClosedError("this side of the stream is closed")
-            self.writable.clear()
-            left = left[self._session.write(self.id, left) :]
-            self.connection.flush()
-            await self.connection.room()
-            if not left:
-                return
-            await self.writable.wait()
+        if self._closed is not None:
+            raise ClosedError(self._closed)
+        if self._write_closed:
+            raise ClosedError("this side of the stream is closed")
+        if not self.connection.room():
+            return 0
+        taken = self._session.write(self.id, data)
+        self.connection.flush()
+        return taken
 
     async def close_write(self) -> None:
         self.connection.check_loop()
@@ -375,7 +415,7 @@ class MuxedStream:
 
     def peer_finished(self) -> None:
         self._finished = True
-        self.readable.set()
+        self.changes.wake()
         if self._write_closed:
             self.connection.forget(self)
 
@@ -388,5 +428,4 @@ class MuxedStream:
     def _end(self, reason: str) -> None:
         self._closed = self._closed or reason
         self._ahead = b""
-        self.readable.set()
-        self.writable.set()
+        self.changes.wake()

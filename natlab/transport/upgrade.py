@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from natlab.errors import UnreachableError
-from natlab.net import Stream
+from natlab.net import ByteStream
 from natlab.transport import negotiate
 from natlab.upgrade import noise, yamux
 from natlab.wire.keys import PrivateKey
@@ -56,9 +57,16 @@ class Upgraded:
 
 
 class SecureStream:
-    """A byte stream through an encrypted channel."""
+    """A byte stream through an encrypted channel.
 
-    def __init__(self, below: negotiate.Buffered, channel: noise.Channel) -> None:
+    Attributes:
+        unsent: encrypted, and not yet taken by the stream below.
+    """
+
+    __slots__ = ("_ahead", "_below", "_channel", "unsent")
+
+    def __init__(self, below: ByteStream, channel: noise.Channel) -> None:
+        self.unsent = b""
         self._below = below
         self._channel = channel
         self._ahead = channel.decrypt(b"")  # what came along with the last message of the handshake
@@ -77,6 +85,33 @@ class SecureStream:
         """Encrypts and writes. Never cancel it: half a message would be the last the peer understands."""
         await self._below.write(self._channel.encrypt(data))
 
+    def read_now(self) -> bytes | None:
+        """What `read` would return; None where it would wait."""
+        while not self._ahead:
+            data = self._below.read_now()
+            if not data:
+                return data
+            self._ahead = self._channel.decrypt(data)
+        data, self._ahead = self._ahead, b""
+        return data
+
+    def write_now(self, data: bytes) -> int:
+        """Encrypts and writes; what there is no room for becomes `unsent`, and goes before what comes later.
+
+        Returns:
+            How many bytes the stream below has taken.
+        """
+        self.unsent += self._channel.encrypt(data)
+        written = 0
+        while self.unsent and (taken := self._below.write_now(self.unsent)):
+            self.unsent = self.unsent[taken:]
+            written += taken
+        return written
+
+    def watch(self, changed: Callable[[], None] | None) -> None:
+        """As `natlab.net.ByteStream.watch`."""
+        self._below.watch(changed)
+
     def unread(self, data: bytes) -> None:
         self._ahead = data + self._ahead
 
@@ -85,7 +120,7 @@ class SecureStream:
 
 
 async def upgrade(
-    below: Stream, credentials: Credentials, *, initiator: bool, expected: PeerId | None = None
+    below: ByteStream, credentials: Credentials, *, initiator: bool, expected: PeerId | None = None
 ) -> Upgraded:
     """Upgrades `below`, and resets it if that goes wrong in any way, cancellation included.
 
@@ -102,7 +137,7 @@ async def upgrade(
     seconds = DIAL_TIMEOUT if initiator else ACCEPT_TIMEOUT
     try:
         async with asyncio.timeout(seconds):
-            return await _upgrade(negotiate.Buffered(below), credentials, initiator, expected)
+            return await _upgrade(below, credentials, initiator, expected)
     except TimeoutError as error:
         below.reset()
         raise UnreachableError(f"the handshake did not finish within {seconds:g} s") from error
@@ -111,14 +146,13 @@ async def upgrade(
         raise
 
 
-async def _upgrade(
-    below: negotiate.Buffered, credentials: Credentials, initiator: bool, expected: PeerId | None
-) -> Upgraded:
-    await _agree(below, initiator, noise.PROTOCOL_ID)
+async def _upgrade(below: ByteStream, credentials: Credentials, initiator: bool, expected: PeerId | None) -> Upgraded:
+    buffered = negotiate.Buffered(below)
+    await _agree(buffered, initiator, noise.PROTOCOL_ID)
     handshake = noise.Handshake(
         credentials.key, credentials.rng, initiator=initiator, expected=expected, muxers=[yamux.PROTOCOL_ID]
     )
-    await negotiate.drive(handshake, below, lambda: handshake.channel is not None)
+    await negotiate.drive(handshake, buffered, lambda: handshake.channel is not None)
     channel = handshake.channel
     assert channel is not None
     secure = SecureStream(below, channel)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -33,22 +34,26 @@ MAX_MESSAGE = 65535  # section 3
 DH_BYTES, TAG_BYTES = 32, 16
 
 
+_aead = lru_cache(maxsize=64)(ChaCha20Poly1305)
+"""The library's cipher for a key, while the key is in use: it takes 2 KiB, and most connections are idle."""
+
+
 class CipherState:
     """A key and the number of messages it has been used for (section 5.1)."""
 
-    __slots__ = ("_aead", "_nonce")
+    __slots__ = ("_key", "_nonce")
 
     def __init__(self, key: bytes) -> None:
-        self._aead = ChaCha20Poly1305(key)
+        self._key = key
         self._nonce = 0
 
     def encrypt(self, plaintext: bytes | memoryview, associated: bytes | None = None) -> bytes:
-        return self._aead.encrypt(self._next_nonce(), plaintext, associated)
+        return _aead(self._key).encrypt(self._next_nonce(), plaintext, associated)
 
     def decrypt(self, ciphertext: bytes | memoryview, associated: bytes | None = None) -> bytes:
         """Raises SecurityError where the tag does not fit: another key, another order, or a changed bit."""
         try:
-            return self._aead.decrypt(self._next_nonce(), ciphertext, associated)
+            return _aead(self._key).decrypt(self._next_nonce(), ciphertext, associated)
         except InvalidTag as error:
             raise SecurityError("Noise message does not decrypt") from error
 

@@ -208,3 +208,56 @@ def test_nothing_written_is_nothing_read(place):
         reset_all(dialled, accepted)
 
     place.run(main())
+
+
+def test_without_waiting_there_is_what_came_then_the_end(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        changed = asyncio.Event()
+        accepted.watch(changed.set)
+        assert accepted.read_now() is None
+        assert dialled.write_now(b"abcdef") == 6
+        await changed.wait()
+        assert (accepted.read_now(4), accepted.read_now(), accepted.read_now()) == (b"abcd", b"ef", None)
+        changed.clear()
+        await dialled.close_write()
+        await changed.wait()
+        assert accepted.read_now() == b""
+        reset_all(dialled, accepted)
+        for use in (accepted.read_now, lambda: accepted.write_now(b"x")):
+            with pytest.raises(ClosedError):
+                use()
+
+    place.run(main())
+
+
+def test_without_waiting_writes_are_taken_as_far_as_there_is_room(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        has_room = asyncio.Event()
+        dialled.watch(has_room.set)
+        sent = 0
+        while taken := dialled.write_now(bytes(1 << 16)):
+            sent += taken
+            await asyncio.sleep(0)
+            assert sent < 1 << 26, "an end that takes any number of bytes"
+        received = 0
+        while received < sent:
+            received += len(await accepted.read())
+        await has_room.wait()
+        assert dialled.write_now(b"x") == 1
+        reset_all(dialled, accepted)
+
+    place.run(main())
+
+
+def test_what_watches_no_more_is_not_called(place):
+    async def main():
+        dialled, accepted = await place.pair()
+        accepted.watch(lambda: pytest.fail("called"))
+        accepted.watch(None)
+        await dialled.write(b"x")
+        assert await accepted.read() == b"x"
+        reset_all(dialled, accepted)
+
+    place.run(main())

@@ -172,7 +172,7 @@ def test_close_tells_the_peer_and_ends_everything_that_waits(run, connect):
 def test_a_dead_path_is_noticed_by_keepalive_only(run, connect, keepalive):
     async def main(one, other):
         here, there = await connect(one, other, keepalive=keepalive)
-        there._tasks.cancel()  # the peer's process stops; its computer goes on to acknowledge
+        there._secure.watch(None)  # the peer's process stops; its computer goes on to acknowledge
         await asyncio.sleep(30 + connections.WRITE_TIMEOUT + 1)
         assert bool(here.log.closed) is (keepalive is not None)
         await ended(here, there)
@@ -212,7 +212,7 @@ def test_a_flood_of_pings_does_not_pile_up_answers(run, connect, monkeypatch):
 
     async def main(one, other):
         here, there = await connect(one, other)
-        here._tasks.cancel()  # from now on nobody reads here
+        here._secure.watch(None)  # from now on nobody reads here
         flood = b"".join(bytes([0, 2, 0, 1]) + bytes(4) + n.to_bytes(4, "big") for n in range(50_000))
 
         async def pour():

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from natlab.net.waiting import Waiters
 from natlab.sim.loop import SimLoop
-from natlab.sim.waiting import Waiters
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def loop():
 
 
 def test_all_are_woken_in_the_order_they_came(loop):
-    waiters, woken = Waiters(loop), []
+    waiters, woken = Waiters(), []
 
     async def wait(name):
         await waiters.wait()
@@ -32,7 +32,7 @@ def test_all_are_woken_in_the_order_they_came(loop):
 
 
 def test_who_gives_up_is_forgotten(loop):
-    waiters = Waiters(loop)
+    waiters = Waiters()
 
     async def main():
         for _ in range(100):
@@ -42,3 +42,20 @@ def test_who_gives_up_is_forgotten(loop):
 
     loop.run(main())
     assert not waiters._futures
+
+
+def test_who_watches_is_called_at_once_and_each_time(loop):
+    waiters, woken = Waiters(), []
+    waiters.watcher = lambda: woken.append("watcher")
+
+    async def main():
+        task = asyncio.ensure_future(waiters.wait())
+        task.add_done_callback(lambda _: woken.append("waiter"))
+        await asyncio.sleep(1)
+        waiters.wake()
+        assert woken == ["watcher"]
+        await task
+        waiters.wake()
+
+    loop.run(main())
+    assert woken == ["watcher", "waiter", "watcher"]
