@@ -38,14 +38,15 @@ from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import Journal
 from natlab.nat.answers import Answers
-from natlab.nat.config import Hairpinning, NatConfig
+from natlab.nat.config import Hairpinning, NatConfig, PortAllocation
 from natlab.nat.filtering import admitting_session, refusal
 from natlab.nat.icmp_errors import ErrorTranslation
 from natlab.nat.mapping import Mapping, MappingKey, Remotes, Session, forward_key, mapping_key
 from natlab.nat.outcome import Drop, Hairpinned, Wait
-from natlab.nat.pool import Pool
+from natlab.nat.pool import Pool, Share
 from natlab.nat.ports import Ports, random_free_port
 from natlab.nat.quarantine import Quarantine
+from natlab.nat.strays import Strays
 from natlab.nat.table import Table
 from natlab.nat.tcp_session import LONG_LIVED, next_state
 from natlab.packet import Flag, IPProtocol, Packet, end_of
@@ -96,6 +97,7 @@ class NatBox:
         self._ports = Ports(config, rng)
         self._forwards: dict[tuple[int, Endpoint], Mapping] = {}  # the latest of each internal endpoint
         self._quarantine = Quarantine(round(config.quarantine * _SECOND))
+        self._strays = Strays(round(config.udp_unanswered_timeout * config.strays_take_ports * _SECOND))
         self._errors = ErrorTranslation(config, self._table)
         self._answers = Answers(config, internal_ip or external_ip)
         self.set_addresses(external_ip, *more_external_ips)
@@ -180,6 +182,7 @@ class NatBox:
             self._table.end(mapping, "reboot: the box forgot everything", now_ns)
         self._forwards.clear()
         self._shut_out.clear()
+        self._strays.clear()
         self.up_since = now_ns
         if external_ips:
             self.set_addresses(*external_ips)
@@ -278,10 +281,28 @@ class NatBox:
         if not self.config.translates:
             return self._table.add(key, internal, now)
         share = self._pool.share_of(internal.ip)
-        external = self._ports.allocate(internal, share, lambda external: self.holder(protocol, external, now))
+        if self.config.port_allocation is PortAllocation.OVERLAPPING:
+            external = self._overlapping(key, share, now)
+        else:
+            external = self._ports.allocate(internal, share, lambda external: self.holder(protocol, external, now))
         if external is None:
             return Drop(f"ports: {share.ip} has none left for {internal} ({self.config.port_allocation})")
         return self._table.add(key, external, now)
+
+    def _overlapping(self, key: MappingKey, share: Share, now: int) -> Endpoint | None:
+        """An external endpoint that is free towards the one remote of the key."""
+        protocol, internal, ip, port = key
+        remote = Endpoint(ip, port)
+        latest = self._table.latest.get((protocol, internal))
+
+        def holder(external: Endpoint) -> Endpoint | None:
+            pair = protocol, remote, external
+            session = self._inward.get(pair)
+            if session is not None and session.expires > now:
+                return session.mapping.internal
+            return remote if self._strays.took(pair, now) else None
+
+        return self._ports.allocate(internal, share, holder, latest.external if latest else None)
 
     def _turn_back(self, sent: Packet, internal: Endpoint, now: int) -> Hairpinned | Drop:
         """A packet that has just left arrives at the same box, from outside."""
@@ -347,6 +368,8 @@ class NatBox:
 
     def _refuse(self, packet: Packet, reason: str, now: int) -> Drop:
         self._quarantine.add(packet.source.ip, now)
+        if packet.protocol == _UDP:
+            self._strays.add(packet[:3], now)
         return self._answers.to_stranger(packet, reason, now)
 
     def _track_inbound(self, session: Session, flags: int, now: int) -> None:

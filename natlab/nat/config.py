@@ -13,6 +13,7 @@
     icmp_..., answers_ping   do pings and ICMP errors pass, how, and what    RFC 5508, RFC 4787 REQ-12, RFC 5382
                              does the box itself say?                        REQ-9, REQ-10
     hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.1
+    strays_take_ports        does what came too early stand in the way?      `strays.py`
     quarantine               is an unexpected packet held against anybody?   `quarantine.py`
     ..._limit, ..._per_host  how much is too much?                           RFC 6888 REQ-4
     translates               is it a NAT at all, or a firewall?              RFC 4787 section 5, RFC 6092
@@ -58,6 +59,7 @@ class PortAllocation(StrEnum):
     PRESERVING_OR_DROP = "preserving-or-drop"
     SEQUENTIAL = "sequential"
     RANDOM = "random"
+    OVERLAPPING = "overlapping"
     OVERLOADING = "overloading"
 
 
@@ -148,6 +150,8 @@ class NatConfig:
         icmp_when_full: whether a host learns by ICMP that there is no room, or no port, for it (RFC 5508 REQ-8).
         answers_ping: whether the box answers pings to its own external addresses (RFC 1122 section 3.2.2.6).
         hairpinning: see `Hairpinning`; None is "none".
+        strays_take_ports: whether an unsolicited datagram makes its port unusable towards its sender for
+            `udp_unanswered_timeout`.
         quarantine: seconds for which the sender of an unexpected packet is shut out; 0 for none.
         mappings_per_host: how many an internal address may have at a time (RFC 6888 REQ-4); None for no limit.
         session_limit: how many sessions the box remembers at a time.
@@ -184,6 +188,7 @@ class NatConfig:
     icmp_when_full: bool = True
     answers_ping: bool = True
     hairpinning: Hairpinning | None = Hairpinning.NONE
+    strays_take_ports: bool = False
     quarantine: float = 0.0
     mappings_per_host: int | None = None
     session_limit: int = 32_768
@@ -245,6 +250,17 @@ def _check_ports(config: NatConfig) -> None:
         )
     if config.port_stride > 1 and config.port_allocation is not PortAllocation.SEQUENTIAL:
         raise ValueError(f"port_stride needs port_allocation='sequential', not '{config.port_allocation}'")
+    if config.port_allocation is PortAllocation.OVERLAPPING:
+        if config.mapping is not Behaviour.ADDRESS_AND_PORT_DEPENDENT:
+            raise ValueError(
+                "overlapping ports are told apart by the remote, so each remote has a mapping of its own: "
+                f"take mapping='address-and-port-dependent', not '{config.mapping}'"
+            )
+    elif config.strays_take_ports:
+        raise ValueError(
+            "strays_take_ports is about ports that hosts share, port_allocation='overlapping', "
+            f"not '{config.port_allocation}'"
+        )
     if config.port_block is not None and config.pooling is Pooling.ARBITRARY:
         raise ValueError("a port block lies on one address: pooling='arbitrary' contradicts port_block, leave one out")
 

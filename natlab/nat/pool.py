@@ -29,14 +29,20 @@ from natlab.nat.config import NatConfig, Pooling
 
 __all__ = ["DYNAMIC_PORTS", "Pool", "Share"]
 
-DYNAMIC_PORTS = range(1024, 65536)  # RFC 4787 section 4.2.2: a port above 1023 stays above 1023
+LOW_PORTS = range(1, 1024)
+DYNAMIC_PORTS = range(1024, 65536)  # RFC 4787 REQ-3a: a port above 1023 stays above 1023
 
 
 class Share(NamedTuple):
-    """An external address, the ports on it to choose from, and those that may be preserved."""
+    """An external address, the ports on it to choose from, and those that may be preserved.
+
+    Attributes:
+        low_ports: those to choose from for an internal port below 1024 (RFC 4787 REQ-3a).
+    """
 
     ip: str
     ports: range
+    low_ports: range
     preservable: range
 
 
@@ -48,10 +54,11 @@ class Pool:
         self._rng = rng
         self._is_paired = config.pooling is Pooling.PAIRED
         self._block = config.port_block
-        self._ports = (
-            DYNAMIC_PORTS if config.port_range is None else range(config.port_range[0], config.port_range[1] + 1)
-        )
-        self._preservable = range(1, 65536) if config.port_range is None else self._ports
+        if config.port_range is None:
+            self._ports, self._low_ports, self._preservable = DYNAMIC_PORTS, LOW_PORTS, range(1, 65536)
+        else:
+            first, last = config.port_range
+            self._ports = self._low_ports = self._preservable = range(first, last + 1)
 
     def share_of(self, internal_ip: str) -> Share:
         """What a new mapping of this host may use."""
@@ -63,10 +70,10 @@ class Pool:
             ip = self._ips[int(parse_ip(internal_ip)) % len(self._ips)]
         else:
             ip = self._rng.choice(self._ips)
-        return Share(ip, self._ports, self._preservable)
+        return Share(ip, self._ports, self._low_ports, self._preservable)
 
     def _block_of(self, internal_ip: str, size: int) -> Share:
         per_address = len(self._ports) // size
         which, number = divmod(int(parse_ip(internal_ip)) % (per_address * len(self._ips)), per_address)
         block = self._ports[number * size : (number + 1) * size]
-        return Share(self._ips[which], block, block)
+        return Share(self._ips[which], block, block, block)

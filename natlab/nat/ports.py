@@ -6,13 +6,18 @@
     sequential           the port after the last one given out (`port_stride` after it): who sees two mappings knows
                          the third
     random               a random one each time
+    overlapping          internal port 4001 -> external port 4001, even if another internal endpoint holds it, while the
+                         two talk to different remotes; towards a remote of both, the later one gets another port
     overloading          internal port 4001 -> external port 4001, even if another internal endpoint holds it. The box
                          tells them apart by the remote; of two that talk to one remote, only the later one hears it
 
-Except for overloading, which RFC 4787 REQ-3 and RFC 5382 REQ-7 forbid, a port is held by one internal endpoint at a
-time. Several mappings of one internal endpoint may share a port, and under "preserving" they do. That is why a box
-whose mapping depends on the remote, but which preserves ports, looks endpoint-independent from outside until two hosts
-want one port.
+Except for overlapping and overloading, which RFC 4787 REQ-3 and RFC 5382 REQ-7 forbid, a port is held by one internal
+endpoint at a time. Several mappings of one internal endpoint may share a port, and under "preserving" they do. That is
+why a box whose mapping depends on the remote, but which preserves ports, looks endpoint-independent from outside until
+two hosts want one port.
+
+"overlapping" is Linux's way (RFC 7857 section 3 has the word). A host whose port is contested keeps the one that it got
+instead for all further remotes, if it is free towards them.
 
 `port_parity` keeps even ports even and odd ones odd (RFC 4787 REQ-4; RTP took the even port and RTCP the odd one
 above). Not modelled: port contiguity (RFC 4787 section 4.2.3 asks for none).
@@ -42,40 +47,50 @@ class Ports:
         self._rng = rng
         self._last: dict[tuple[str, int], int] = {}  # sequential: external address, first port of the block -> index
 
-    def allocate(self, internal: Endpoint, share: Share, holder: Holder) -> Endpoint | None:
+    def allocate(
+        self, internal: Endpoint, share: Share, holder: Holder, latest: Endpoint | None = None
+    ) -> Endpoint | None:
         """The external endpoint for a new mapping of `internal`, or None if there is none left.
 
         Args:
             share: the address and ports to choose from.
             holder: which internal endpoint holds an external endpoint now, None if it is free.
+            latest: overlapping only: the external endpoint of its latest mapping.
         """
+        if latest is not None and holder(latest) in (None, internal):
+            return latest
         if self._allocation in _PRESERVING and internal.port in share.preservable:
             same = Endpoint(share.ip, internal.port)
             if self._allocation is PortAllocation.OVERLOADING or holder(same) in (None, internal):
                 return same
         if self._allocation is PortAllocation.PRESERVING_OR_DROP:
             return None
-        start = self._start(share)
-        count = len(share.ports)
-        for i in range(count):
-            port = share.ports[(start + i) % count]
+        ports = share.low_ports if internal.port < 1024 else share.ports
+        start = self._start(share.ip, ports)
+        for i in range(len(ports)):
+            port = ports[(start + i) % len(ports)]
             if self._keeps_parity and (port - internal.port) % 2:
                 continue
             external = Endpoint(share.ip, port)
             if holder(external) is None:
-                self._last[share.ip, share.ports.start] = (start + i) % count
+                self._last[share.ip, ports.start] = (start + i) % len(ports)
                 return external
         return None
 
-    def _start(self, share: Share) -> int:
+    def _start(self, ip: str, ports: range) -> int:
         """The index of the port to try first."""
-        last = self._last.get((share.ip, share.ports.start))
+        last = self._last.get((ip, ports.start))
         if self._allocation is PortAllocation.SEQUENTIAL and last is not None:
-            return (last + self._stride) % len(share.ports)
-        return self._rng.randrange(len(share.ports))
+            return (last + self._stride) % len(ports)
+        return self._rng.randrange(len(ports))
 
 
-_PRESERVING = (PortAllocation.PRESERVING, PortAllocation.PRESERVING_OR_DROP, PortAllocation.OVERLOADING)
+_PRESERVING = (
+    PortAllocation.PRESERVING,
+    PortAllocation.PRESERVING_OR_DROP,
+    PortAllocation.OVERLAPPING,
+    PortAllocation.OVERLOADING,
+)
 
 
 def random_free_port(free: Callable[[int], bool], rng: random.Random) -> int:

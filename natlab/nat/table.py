@@ -6,6 +6,7 @@
     protocol, remote, external                        a session                      an inbound packet, first
     protocol, external                                mappings (several if           an inbound packet; port allocation
                                                       they share the port)
+    protocol, internal                                the latest mapping             port allocation, if ports overlap
     internal address                                  mappings                       limits
 
 Mappings expire lazily: there are no timer events, an entry is over when its time has come, and whoever looks next
@@ -19,7 +20,7 @@ from typing import TypeVar
 
 from natlab.endpoint import Endpoint
 from natlab.events import Journal, MappingCreated, MappingEnded, MappingRefreshed
-from natlab.nat.config import NatConfig
+from natlab.nat.config import NatConfig, PortAllocation
 from natlab.nat.filtering import filter_key
 from natlab.nat.mapping import Mapping, MappingKey, Session
 from natlab.nat.tcp_window import TcpWindow
@@ -40,6 +41,7 @@ class Table:
 
     Attributes:
         mappings, outward, inward: the first three rows of the table above.
+        latest: the fifth; empty unless ports overlap.
         timers: how long they live.
     """
 
@@ -53,6 +55,8 @@ class Table:
         self.mappings: dict[MappingKey, Mapping] = {}
         self.outward: dict[tuple[int, Endpoint, Endpoint], Session] = {}
         self.inward: dict[tuple[int, Endpoint, Endpoint], Session] = {}
+        self.latest: dict[tuple[int, Endpoint], Mapping] = {}
+        self._overlaps = config.port_allocation is PortAllocation.OVERLAPPING
         self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}
         self._by_host: dict[str, dict[int, Mapping]] = {}
         self._made = 0
@@ -69,6 +73,8 @@ class Table:
         mapping = Mapping(self._made, key, external)
         mapping.expires = now + self.timers.first(mapping.protocol)
         self.mappings[key] = mapping
+        if self._overlaps:
+            self.latest[mapping.protocol, mapping.internal] = mapping
         self._holders.setdefault((mapping.protocol, external), []).append(mapping)
         self._by_host.setdefault(mapping.internal.ip, {})[mapping.number] = mapping
         if self._journal.wants(MappingCreated):
@@ -81,6 +87,8 @@ class Table:
         for session in [session for group in mapping.sessions.values() for session in group]:
             self.forget(session)
         del self.mappings[mapping.key]
+        if self._overlaps and self.latest.get((mapping.protocol, mapping.internal)) is mapping:
+            del self.latest[mapping.protocol, mapping.internal]
         _remove(self._holders, (mapping.protocol, mapping.external), mapping)
         host = self._by_host[mapping.internal.ip]
         del host[mapping.number]

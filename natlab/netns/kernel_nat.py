@@ -70,12 +70,17 @@ class TunPlug:
 class KernelNat:
     """A namespace that forwards between `inside` and `outside`, from `__enter__` to `__exit__`.
 
+    Attributes:
+        hosts: the addresses of those inside.
+        settle: seconds after which what a packet causes at once can be read.
+
     Args:
         rules: for `nft -f`.
         settings: the kernel's numbers to change, e.g. `net.netfilter.nf_conntrack_tcp_be_liberal`.
         patience: seconds; no silence is tried that is longer, see `natlab.lab.report`.
     """
 
+    hosts = tuple(f"192.168.1.{number}" for number in range(2, 10))
     settle = 0.002
 
     def __init__(self, rules: str = MASQUERADE, settings: dict[str, int] | None = None, patience: float = 5.0) -> None:

@@ -29,8 +29,9 @@ def configs(draw: st.DrawFn) -> NatConfig:
     """Any axes that do not contradict each other, all timers the same."""
     allocation = draw(st.sampled_from(PortAllocation))
     pooling = draw(st.sampled_from(Pooling))
+    overlaps = allocation is PortAllocation.OVERLAPPING
     return NatConfig(
-        mapping=draw(st.sampled_from(Behaviour)),
+        mapping=Behaviour.ADDRESS_AND_PORT_DEPENDENT if overlaps else draw(st.sampled_from(Behaviour)),
         filtering=draw(st.sampled_from(Behaviour)),
         port_allocation=allocation,
         port_stride=draw(st.integers(1, 3)) if allocation is PortAllocation.SEQUENTIAL else 1,
@@ -46,6 +47,7 @@ def configs(draw: st.DrawFn) -> NatConfig:
         tcp_established_timeout=TIMEOUT,
         tcp_transitory_timeout=TIMEOUT,
         hairpinning=draw(st.sampled_from(Hairpinning)),
+        strays_take_ports=overlaps and draw(st.booleans()),
         mappings_per_host=draw(st.sampled_from([None, 2])),
         session_limit=draw(st.sampled_from([4, 32_768])),
     )
@@ -99,9 +101,13 @@ def play(box: NatBox, protocol: IPProtocol, script: list[Move]) -> list[Passed]:
     return passed
 
 
-def owners(journal: Journal) -> list[tuple[str, Endpoint, Endpoint, float, float]]:
+def owners(journal: Journal, overlapping: bool) -> list[tuple[tuple[str, ...], Endpoint, float, float]]:
+    """What each mapping holds, who has it, from when to when. Where ports overlap, it is a port towards one remote."""
     ended = {event.mapping: event.time for event in journal.of(MappingEnded)}
-    return [(e.protocol, e.external, e.internal, e.time, ended[e.mapping]) for e in journal.of(MappingCreated)]
+    return [
+        ((e.protocol, str(e.external), e.remote if overlapping else ""), e.internal, e.time, ended[e.mapping])
+        for e in journal.of(MappingCreated)
+    ]
 
 
 @settings(max_examples=200, deadline=None)
@@ -113,10 +119,10 @@ def test_no_two_internal_endpoints_hold_one_external_endpoint_at_a_time_unless_i
     box = make_box(config, journal)
     play(box, protocol, script)
     box.expire(10**6 * SECOND)
-    lives = owners(journal)
-    for i, (protocol_a, external_a, internal_a, _, ended_a) in enumerate(lives):
-        for protocol_b, external_b, internal_b, made_b, _ in lives[i + 1 :]:  # b was made later
-            if (protocol_a, external_a) == (protocol_b, external_b) and internal_a != internal_b:
+    lives = owners(journal, config.port_allocation is PortAllocation.OVERLAPPING)
+    for i, (held_a, internal_a, _, ended_a) in enumerate(lives):
+        for held_b, internal_b, made_b, _ in lives[i + 1 :]:  # b was made later
+            if held_a == held_b and internal_a != internal_b:
                 assert made_b >= ended_a or config.port_allocation is PortAllocation.OVERLOADING
 
 

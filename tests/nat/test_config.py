@@ -46,6 +46,8 @@ def test_plain_text_becomes_the_choice() -> None:
         ({"port_block": 0}, "port_block is a whole number from 1 to 64512, not 0"),
         ({"port_block": 10, "pooling": "arbitrary"}, "leave one out"),
         ({"port_stride": 2}, "port_stride needs port_allocation='sequential', not 'preserving'"),
+        ({"port_allocation": "overlapping"}, "take mapping='address-and-port-dependent', not 'endpoint-independent'"),
+        ({"strays_take_ports": True}, "port_allocation='overlapping', not 'preserving'"),
         ({"mappings_per_host": True}, "mappings_per_host is a whole number"),
         ({"session_limit": None}, "session_limit is a whole number from 1 to 60000, not None"),
         ({"external_addresses": 0}, "external_addresses is a whole number from 1"),

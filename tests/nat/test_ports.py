@@ -53,6 +53,13 @@ def test_which_port(sentence: str, allocation: str, holder: Endpoint | None, por
     assert given == port if port != "another" else given in DYNAMIC_PORTS and given != HOST.port
 
 
+def test_rfc_4787_req_3a_a_low_port_becomes_a_low_one() -> None:
+    ports = Allocation(port_allocation="random")
+    assert all(1 <= (ports.port(HOST._replace(port=500)) or 0) < 1024 for _ in range(100))
+    ranged = Allocation(port_allocation="random", port_range=(4000, 4010))
+    assert 4000 <= (ranged.port(HOST._replace(port=500)) or 0) <= 4010
+
+
 def test_random_shares_nothing_even_with_itself() -> None:
     ports = Allocation(port_allocation="random")
     assert len({ports.port() for _ in range(1000)}) == 1000

@@ -14,7 +14,12 @@ SHORT = {"EI": Behaviour.ENDPOINT_INDEPENDENT, "AD": Behaviour.ADDRESS_DEPENDENT
 SHORT["APD"] = Behaviour.ADDRESS_AND_PORT_DEPENDENT
 LINES = [line.split() for line in (catalogue.__doc__ or "").splitlines()]
 ROWS = {words[0]: words[1:] for words in LINES if len(words) == 9 and words[0] in PRESETS}
-IN_EFFECT = {"pfsense-static-port": "EI", "firewall": "EI", "simple-security": "EI"}  # the port stays the same
+IN_EFFECT = {
+    "linux": "EI",
+    "pfsense-static-port": "EI",
+    "firewall": "EI",
+    "simple-security": "EI",
+}  # the port stays the same
 
 
 def test_a_preset_alone_and_with_an_axis_changed() -> None:

@@ -11,6 +11,7 @@
     behaviour.py     questions that are the same for UDP and TCP
     silence.py       how timers are found
     udp.py           RFC 4787
+    tcp.py           RFC 5382, RFC 7857 section 2
     measure.py       all of them, one after the other
     table.py         the report as one looks at it
 

@@ -11,7 +11,8 @@ RFC 5382 repeats the requirements of RFC 4787 for TCP, with a SYN where UDP has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import wraps
 
 from natlab.endpoint import Endpoint
 from natlab.lab.report.prober import Prober
@@ -30,11 +31,28 @@ __all__ = [
     "mapping_is_endpoint_independent",
     "overloads",
     "pairs_addresses",
+    "sip_call",
     "survives_strays",
 ]
 
 WELL_KNOWN = 500  # a port below 1024
 TRIES = 10  # ports; a coin comes up heads ten times in a row once in a thousand runs
+
+
+Question = Callable[[Prober, int], Awaitable[Finding]]
+
+
+def of_translation(question: Question) -> Question:
+    """Of no concern to a firewall, behind which everybody is seen at their own endpoint."""
+
+    @wraps(question)
+    async def asked(prober: Prober, protocol: int) -> Finding:
+        alice = prober.alice()
+        if await prober.opens(protocol, alice, prober.xenia()) == alice:
+            return not_applicable("it does not translate")
+        return await question(prober, protocol)
+
+    return asked
 
 
 # Mapping and filtering
@@ -65,6 +83,7 @@ async def filtering(prober: Prober, protocol: int, source: Endpoint) -> Behaviou
     return Behaviour.ADDRESS_AND_PORT_DEPENDENT
 
 
+@of_translation
 async def mapping_is_endpoint_independent(prober: Prober, protocol: int) -> Finding:
     found = await mapping(prober, protocol, prober.alice())
     return judged(found is Behaviour.ENDPOINT_INDEPENDENT, str(found))
@@ -102,6 +121,7 @@ async def survives_strays(prober: Prober, protocol: int) -> Finding:
 # Ports and addresses
 
 
+@of_translation
 async def overloads(prober: Prober, protocol: int) -> Finding:
     """Alice and bob want one port, towards different remotes and towards one."""
     alice = prober.alice()
@@ -114,6 +134,7 @@ async def overloads(prober: Prober, protocol: int) -> Finding:
     return judged(True, "two hosts are never seen at one endpoint")
 
 
+@of_translation
 async def keeps_range(prober: Prober, protocol: int) -> Finding:
     """Two hosts on one well-known port, and on one of the others."""
     sources = [source for port in (WELL_KNOWN, prober.alice().port) for source in _two_hosts(prober, port)]
@@ -125,6 +146,7 @@ async def keeps_range(prober: Prober, protocol: int) -> Finding:
     return judged(True, "ports below 1024 stay below, others above")
 
 
+@of_translation
 async def keeps_parity(prober: Prober, protocol: int) -> Finding:
     sources = [source for _ in range(TRIES) for source in _two_hosts(prober, prober.alice().port)]
     doors = await _opened(prober, protocol, sources)
@@ -132,6 +154,7 @@ async def keeps_parity(prober: Prober, protocol: int) -> Finding:
     return judged(kept == len(doors), f"{kept} of {len(doors)} ports stayed even or odd")
 
 
+@of_translation
 async def pairs_addresses(prober: Prober, protocol: int) -> Finding:
     """Each host from several ports: is it seen at one address only?"""
     ports = [prober.alice().port for _ in range(TRIES)]
@@ -157,6 +180,7 @@ async def _opened(prober: Prober, protocol: int, sources: Iterable[Endpoint]) ->
 # Hairpinning, payloads
 
 
+@of_translation
 async def hairpins(prober: Prober, protocol: int) -> Finding:
     """Alice and bob each call the other's door; the second call finds its filter open."""
     alice, bob = prober.alice(), prober.bob(prober.alice().port)
@@ -174,10 +198,16 @@ async def hairpins(prober: Prober, protocol: int) -> Finding:
     return judged(True, "from the external endpoint, as if from outside")
 
 
+def sip_call(caller: Endpoint) -> bytes:
+    """What a phone sends, which names its own endpoint (RFC 3261)."""
+    lines = ("INVITE sip:xenia SIP/2.0", f"Via: SIP/2.0/UDP {caller}", f"Contact: <sip:alice@{caller}>", "", "")
+    return "\r\n".join(lines).encode()
+
+
 async def alters_payload(prober: Prober, protocol: int) -> Finding:
-    """A call by SIP (port 5060), which names its sender's endpoint."""
+    """A call by SIP, to its port 5060."""
     alice = prober.alice()
-    words = f"INVITE sip:xenia SIP/2.0\r\nVia: SIP/2.0/XXX {alice}\r\nContact: <sip:alice@{alice}>\r\n\r\n".encode()
+    words = sip_call(alice)
     packet = prober.first(protocol, alice, prober.xenia(5060), words)
     got = (await prober.send(packet)).to(packet.destination)
     if not got:

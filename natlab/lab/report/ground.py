@@ -23,15 +23,11 @@ from natlab.nat import NatConfig
 from natlab.packet import Packet
 from natlab.sim import Internet, SimLoop
 
-__all__ = ["INSIDE", "OUTSIDE", "Ground", "Plug", "Simulated"]
+__all__ = ["Ground", "Plug", "Simulated"]
 
 T = TypeVar("T")
 
-INSIDE = tuple(f"192.168.1.{number}" for number in range(2, 10))
-"""Addresses of the computers behind the box, which is 192.168.1.1 to them."""
-OUTSIDE = ("12.0.0.1", "13.0.0.1", "14.0.0.1")
-"""Addresses of computers on the internet."""
-
+HOSTS = 8  # behind the box
 WEEKS = 3_000_000.0  # seconds; Linux keeps an idle TCP connection for 432,000
 
 
@@ -51,10 +47,12 @@ class Ground(Protocol):
     """A box between two plugs, from `__enter__` to `__exit__`.
 
     Attributes:
+        hosts: the addresses of the computers inside; those of all others are outside.
         settle: seconds after which what a packet caused at once has come out.
         patience: seconds; no silence is tried that is longer.
     """
 
+    hosts: tuple[str, ...]
     settle: float
     patience: float
 
@@ -105,7 +103,8 @@ class Simulated:
         router = Internet(self._loop, Journal(kinds=()), rng_for).nat("box", config)
         self.inside = SimulatedPlug(router.forward)
         self.outside = SimulatedPlug(router.receive)
-        for ip in INSIDE:
+        self.hosts = tuple(str(router.lan.network[number]) for number in range(2, 2 + HOSTS))
+        for ip in self.hosts:
             router.attach(ip, self.inside.arrives)
         router.connect(self.outside.arrives)  # instead of the internet
 

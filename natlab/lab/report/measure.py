@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from natlab.lab.report import udp
+from natlab.lab.report import tcp, udp
 from natlab.lab.report.ground import Ground, Simulated
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Requirement, Row
@@ -19,7 +19,7 @@ from natlab.nat import NatConfig, configure
 
 __all__ = ["REQUIREMENTS", "measure", "nat_report", "report_on"]
 
-REQUIREMENTS: tuple[Requirement, ...] = udp.REQUIREMENTS
+REQUIREMENTS: tuple[Requirement, ...] = (*udp.REQUIREMENTS, *tcp.REQUIREMENTS)
 
 
 def measure(new_ground: Callable[[], Ground], requirements: Iterable[Requirement] = REQUIREMENTS) -> tuple[Row, ...]:

@@ -20,13 +20,12 @@ from itertools import count
 from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
-from natlab.lab.report.ground import INSIDE, OUTSIDE, Ground
+from natlab.lab.report.ground import Ground
 from natlab.packet import Flag, IPProtocol, Packet
 
 __all__ = ["ACK", "FIN", "RST", "SYN", "Outcome", "Prober", "Talk"]
 
-ALICE, BOB, *_ = INSIDE
-XENIA, YVES, ZOE = OUTSIDE
+XENIA, YVES, ZOE = "12.0.0.1", "13.0.0.1", "14.0.0.1"
 SYN, ACK, FIN, RST = int(Flag.SYN), int(Flag.ACK), int(Flag.FIN), int(Flag.RST)
 WINDOW = 65_535
 
@@ -57,7 +56,7 @@ class Prober:
     """
 
     def __init__(self, ground: Ground) -> None:
-        self.hosts = INSIDE
+        self.hosts = ground.hosts
         self.patience = ground.patience
         self._ground = ground
         self._ports = count(FIRST_PORT)
@@ -68,10 +67,10 @@ class Prober:
 
     def alice(self, port: int | None = None) -> Endpoint:
         """One of her endpoints; a fresh one by default."""
-        return Endpoint(ALICE, next(self._ports) if port is None else port)
+        return Endpoint(self.hosts[0], next(self._ports) if port is None else port)
 
     def bob(self, port: int) -> Endpoint:
-        return Endpoint(BOB, port)
+        return Endpoint(self.hosts[1], port)
 
     def xenia(self, port: int = REMOTE_PORT) -> Endpoint:
         return Endpoint(XENIA, port)
@@ -87,7 +86,7 @@ class Prober:
     async def send(self, packet: Packet) -> Outcome:
         """Sends a packet from the side its source is on."""
         async with self._turn:
-            plug = self._ground.inside if packet.source.ip in INSIDE else self._ground.outside
+            plug = self._ground.inside if packet.source.ip in self.hosts else self._ground.outside
             plug.send(packet)
             await asyncio.sleep(self._ground.settle)
             return self._outcome()
@@ -143,6 +142,11 @@ class Talk:
             self.door = got[0].source
         return bool(got) and got[0].source == self.door
 
+    async def said(self, flags: int, payload: bytes) -> bytes | None:
+        """A segment from inside: what the remote end gets of its payload."""
+        got = (await self._send(0, self.internal, self.remote, flags, payload)).to(self.remote)
+        return got[0].payload if got else None
+
     async def back(self, flags: int, payload: bytes = b"") -> bool:
         """A segment from outside, to the door: whether the internal end gets it, from the remote end."""
         if self.door is None:
@@ -150,10 +154,19 @@ class Talk:
         got = (await self._send(1, self.remote, self.door, flags, payload)).to(self.internal)
         return bool(got) and got[0].source == self.remote
 
-    async def again(self, flags: int) -> bool:
-        """Another segment from outside which takes no new number: a repeated FIN, say."""
-        self._sent[1] -= bool(flags & (SYN | FIN))
+    async def out_again(self, flags: int) -> bool:
+        """A SYN or FIN from inside with the number that the last one had."""
+        self._sent[0] -= 1
+        return await self.out(flags)
+
+    async def back_again(self, flags: int) -> bool:
+        """The same from outside."""
+        self._sent[1] -= 1
         return await self.back(flags)
+
+    def jump(self, distance: int) -> None:
+        """The internal end goes on with other numbers: those of another socket on its port."""
+        self._sent[0] += distance
 
     async def open(self) -> bool:
         """The ordinary handshake, begun inside."""

@@ -11,7 +11,7 @@ ROWS = [
     ("REQ-1", {"mapping": APD}, "conforms", EI),  # it looks so, as long as nobody else wants the port: see REQ-11
     ("REQ-2", {}, "not applicable", "8 hosts are all seen at one address"),
     ("REQ-3", {}, "conforms", "two hosts are never seen at one endpoint"),
-    ("REQ-3", {"port_allocation": "overloading"}, "violates", "two hosts are seen at 11.0.0.1:5000 at the same time"),
+    ("REQ-3", {"port_allocation": "overloading"}, "violates", "two hosts are seen at 11.0.0.1:"),
     ("REQ-3a", {"port_range": (20000, 30000)}, "violates", "port 500 became 2"),
     ("REQ-3a", {"port_allocation": "overloading"}, "conforms", "ports below 1024 stay below, others above"),
     ("REQ-4", {"port_parity": True}, "conforms", "20 of 20 ports stayed even or odd"),

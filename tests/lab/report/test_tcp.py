@@ -1,0 +1,56 @@
+"""RFC 5382 and RFC 7857, requirement by requirement: a box that keeps it conforms, a box that breaks it does not."""
+
+import pytest
+
+EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
+PASSED = "all segments passed"
+
+ROWS = [
+    ("5382 REQ-1", {}, "conforms", EI),
+    ("5382 REQ-1", {"mapping": APD, "port_allocation": "random"}, "violates", APD),
+    ("5382 REQ-2", {}, "conforms", PASSED),
+    ("5382 REQ-2", {"checks_sequence_numbers": True}, "conforms", PASSED),
+    ("5382 REQ-2a", {}, "conforms", PASSED),
+    ("5382 REQ-2a", {"checks_sequence_numbers": True, "filtering": APD}, "conforms", PASSED),
+    ("5382 REQ-2, redial", {}, "conforms", PASSED),
+    (
+        "5382 REQ-2, redial",
+        {"checks_sequence_numbers": True},
+        "violates",
+        "the listener's SYN ACK, with a number of its",
+    ),
+    ("5382 REQ-3", {"filtering": EI}, "conforms", EI),
+    ("5382 REQ-3", {"filtering": APD}, "violates", APD),
+    ("5382 REQ-4", {}, "conforms", "silence for 6 s, and on"),
+    ("5382 REQ-4", {"unsolicited_syn": "rst"}, "violates", "answered at once: RST ACK"),
+    ("5382 REQ-4", {"filtering": EI}, "conforms", "no SYN is unsolicited"),
+    ("5382 REQ-4, early", {}, "conforms", "leaves from the same endpoint"),
+    ("5382 REQ-5", {}, "conforms", "7440 s open; 7440 s needed"),
+    ("5382 REQ-5", {"tcp_established_timeout": 7439.0}, "violates", "7439 s open; 7440 s needed"),
+    ("5382 REQ-5, short", {}, "conforms", "240 s opening, 7440 s half closed, 240 s closed; 240 s needed"),
+    ("5382 REQ-5, short", {"tcp_closing_timeout": 60.0}, "violates", "240 s opening, 60 s half closed, 240 s closed"),
+    (
+        "5382 REQ-5, short",
+        {"tcp_time_wait_timeout": 45.0},
+        "violates",
+        "240 s opening, 7440 s half closed, 45 s closed",
+    ),
+    ("5382 REQ-6", {}, "conforms", "a SIP call came through as sent"),
+    ("5382 REQ-7", {}, "conforms", "two hosts are never seen at one endpoint"),
+    (
+        "5382 REQ-7",
+        {"port_allocation": "overloading"},
+        "violates",
+        "two hosts are seen at 11.0.0.1:",
+    ),
+    ("5382 REQ-8", {"hairpinning": "external-source"}, "conforms", "from the external endpoint"),
+    ("5382 REQ-8", {"hairpinning": "none"}, "violates", "a host is not reached"),
+    ("7857 2.2", {}, "conforms", "240 s after an RST"),
+    ("7857 2.2", {"tcp_reset_timeout": 10.0}, "violates", "10 s after an RST"),
+]
+
+
+@pytest.mark.parametrize(("name", "axes", "verdict", "words"), ROWS, ids=[f"{row[0]} {row[1]}" for row in ROWS])
+def test_the_probe_tells_a_box_that_keeps_the_rule_from_one_that_breaks_it(finding, name, axes, verdict, words):
+    found = finding(f"RFC {name}", **axes)
+    assert (str(found.verdict), words in found.measured) == (verdict, True), found
