@@ -4,6 +4,7 @@
 |---|---|---|
 | listen address | the listeners; a wildcard stands for every interface | as far as the listen-address filter allows |
 | observed address | peers say in identify where they see us | once *activated*: 4 distinct observers agree |
+| mapped address | the gateway opened a port for us | always |
 | relayed address | reservations with relays | always |
 
 A node behind a NAT knows its external endpoint only by being told, and any one peer could lie or be special: so an
@@ -64,10 +65,20 @@ class OwnAddresses:
         self._listening: list[Endpoint] = []
         self._seen: dict[int, dict[Endpoint, _Seen]] = {}  # by listening port
         self._relayed: dict[Multiaddr, None] = {}
+        self._mapped: dict[Multiaddr, None] = {}
+
+    @property
+    def listening(self) -> tuple[Endpoint, ...]:
+        """What we listen at, wildcards as they are."""
+        return tuple(self._listening)
 
     def listening_on(self, local: Endpoint) -> None:
         """A listener was opened."""
         self._listening.append(local)
+
+    def set_mapped(self, externals: Iterable[Endpoint]) -> None:
+        """Where our gateway lets strangers in now."""
+        self._mapped = {address.from_endpoint(external): None for external in externals}
 
     def set_relayed(self, addresses: Iterable[Multiaddr]) -> None:
         """The circuit addresses that reservations give us now."""
@@ -84,12 +95,13 @@ class OwnAddresses:
 
     @property
     def all(self) -> tuple[Multiaddr, ...]:
-        """Everything we would tell anybody: listen, activated observed, relayed."""
-        return tuple(dict.fromkeys((*self.listen, *self.observed(ACTIVATION_THRESHOLD), *self._relayed)))
+        """Everything we would tell anybody: listen, mapped, activated observed, relayed."""
+        observed = self.observed(ACTIVATION_THRESHOLD)
+        return tuple(dict.fromkeys((*self.listen, *self._mapped, *observed, *self._relayed)))
 
     def punchable(self) -> tuple[Multiaddr, ...]:
         """What DCUtR's CONNECT carries: direct public addresses, those with a single observer included."""
-        candidates = dict.fromkeys((*self.listen, *self.observed(1)))
+        candidates = dict.fromkeys((*self.listen, *self._mapped, *self.observed(1)))
         return tuple(own for own in candidates if address.is_public(own))
 
     def told_to(self, remote: Multiaddr) -> tuple[Multiaddr, ...]:

@@ -13,6 +13,7 @@ One file per concern stands behind this face:
          ──> identify    said on every new connection, by both ends
          ──> relay       circuit-v2: the service, and reservations with others
          ──> punching    DCUtR, after every relayed connection that came in
+         ──> port maps   ports that the gateway keeps open for us
 
 Everything happens on the running asyncio loop: the operating system's, or the lab's simulated one.
 """
@@ -34,6 +35,7 @@ from natlab.host.addresses import OwnAddresses
 from natlab.host.core import Core
 from natlab.host.identify import IdentifyService
 from natlab.host.peerstore import Peerstore
+from natlab.host.port_maps import PortMaps
 from natlab.host.protocols import Handler, Protocols
 from natlab.host.punching import HolePunching
 from natlab.host.record import Recorder
@@ -41,6 +43,7 @@ from natlab.host.relaying import RelayClient, RelayService
 from natlab.host.swarm import Swarm
 from natlab.net import Network
 from natlab.net.sockets import SystemNetwork
+from natlab.portmap import PortMapping
 from natlab.protocol.circuit import Reservation
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.identify import Identity
@@ -114,6 +117,7 @@ class Node:
         self._relays = RelayClient(core, on_changed=self._on_addresses)
         self._relay_service = RelayService(core, relay_service) if relay_service else None
         self._punching = HolePunching(core, hole_punching) if hole_punching else None
+        self._port_maps = PortMaps(core, self._rng, on_changed=self._on_addresses)
 
     def _make_core(
         self, network: Network, key: PrivateKey, recorder: Recorder, keepalive: float | None, reuse_port: bool
@@ -136,7 +140,7 @@ class Node:
 
     @property
     def addresses(self) -> tuple[Multiaddr, ...]:
-        """Where others may dial it, each ending in `/p2p/ID`: listened on, observed and activated, relayed."""
+        """Where others may dial it, each ending in `/p2p/ID`: listened on, mapped, observed and activated, relayed."""
         return tuple(address.with_peer(own, self.peer_id) for own in self._core.own.all)
 
     @property
@@ -257,6 +261,18 @@ class Node:
         """
         return await self._relays.reserve(await self.dial(relay))
 
+    async def map_ports(self, gateway: str | None = None) -> tuple[PortMapping, ...]:
+        """Asks the gateway to open each port it listens on; while it does, `addresses` lists where that is.
+
+        Args:
+            gateway: its address, if it is not this computer's default gateway.
+
+        Raises:
+            UnreachableError: there is no gateway, or it gave out no port; `.attempts` says why.
+        """
+        self._check_open()
+        return await self._port_maps.open(gateway)
+
     def handle(self, protocol: str, handler: Handler) -> None:
         """Answers `protocol` with `handler(stream, connection)`.
 
@@ -279,6 +295,7 @@ class Node:
         self._is_closed = True
         if self._punching:
             await self._punching.tasks.close()
+        await self._port_maps.close()
         await self._relays.tasks.close()
         await self._identify.tasks.close()
         await self._core.swarm.close()

@@ -21,7 +21,7 @@ to anybody outside (`PortMapping.looks_public`). Whether the port can be reached
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from random import Random
 
@@ -99,16 +99,24 @@ class PortMapper:
         gateway: the address of its gateway.
         rng: nonces, and when exactly to renew.
         services: the protocols to try, in this order.
+        on_changed: told when a mapping that is kept has another external endpoint, or has run out.
     """
 
     def __init__(
-        self, network: Network, ip: str, gateway: str, rng: Random, services: Collection[Service] = ORDER
+        self,
+        network: Network,
+        ip: str,
+        gateway: str,
+        rng: Random,
+        services: Collection[Service] = ORDER,
+        on_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.rng = rng
         self._network = network
         self._ip = ip
         self._gateway = gateway
         self._services = services
+        self._on_changed = on_changed
         self._socket: UdpSocket | None = None
         self._control: igd.Control | None = None
         self._turn = asyncio.Lock()
@@ -273,16 +281,9 @@ class PortMapper:
 
     async def _keep(self, mapping: PortMapping) -> None:
         loop = asyncio.get_running_loop()
+        told = mapping.external, True
         while True:
-            left = mapping.expires - loop.time()
-            wait = max(left * self.rng.uniform(1 / 2, 5 / 8), SHORTEST_WAIT)
-            try:
-                async with asyncio.timeout(wait):
-                    await mapping._lost.wait()
-                mapping._lost.clear()
-                await asyncio.sleep(self.rng.uniform(0, RECREATION_DELAY))
-            except TimeoutError:
-                pass
+            await self._time_to_renew(mapping, mapping.expires - loop.time())
             try:
                 if loop.time() < mapping.expires:
                     await self._ask(mapping, mapping.service)
@@ -290,6 +291,19 @@ class PortMapper:
                     await self._ask_any(mapping)
             except NatlabError as error:
                 mapping.trouble = error
+            if told != (mapping.external, loop.time() < mapping.expires):
+                told = mapping.external, loop.time() < mapping.expires
+                self._on_changed()
+
+    async def _time_to_renew(self, mapping: PortMapping, left: float) -> None:
+        """At half of what is left or a little later; or soon, if the gateway has forgotten it."""
+        try:
+            async with asyncio.timeout(max(left * self.rng.uniform(1 / 2, 5 / 8), SHORTEST_WAIT)):
+                await mapping._lost.wait()
+        except TimeoutError:
+            return
+        mapping._lost.clear()
+        await asyncio.sleep(self.rng.uniform(0, RECREATION_DELAY))
 
     async def _listen(self) -> None:
         """Hears the gateway say that it has rebooted. Some systems do not let us: then we learn it when we ask."""
