@@ -33,7 +33,7 @@ class Endpoint(NamedTuple):
         """
         if not 0 <= port <= 65535:
             raise ValueError(f"a port is a number from 0 to 65535, not {port}")
-        return cls(str(ipaddress.ip_address(ip)), port)
+        return cls(_canonical(ip), port)
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
@@ -57,6 +57,11 @@ class Endpoint(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@lru_cache(maxsize=4096)
+def _canonical(ip: str | IPAddress) -> str:
+    return str(ipaddress.ip_address(ip))
 
 
 @lru_cache(maxsize=4096)

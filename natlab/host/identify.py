@@ -56,6 +56,8 @@ class IdentifyService:
         self._on_observed = on_observed
         self._done: dict[int, asyncio.Event] = {}  # by connection number
         self._told: tuple[object, ...] = ()
+        self._recorded: tuple[Multiaddr, ...] | None = None
+        self._signed_record = b""
         self.tasks = Tasks()
         core.protocols.add(IDENTIFY_ID, self._answer)
         core.protocols.add(PUSH_ID, self._pushed)
@@ -112,29 +114,37 @@ class IdentifyService:
     async def _push_to(self, connection: Connection) -> None:
         try:
             stream = await negotiated(connection.open_stream(), PUSH_ID)
-            await tell(stream, self._say(connection), self._core.key)
+            await self._tell(stream, connection)
         except NatlabError:
             pass  # it will ask when it wants to know
 
     async def _answer(self, stream: MuxedStream, connection: Connection) -> None:
-        await tell(stream, self._say(connection), self._core.key)
+        await self._tell(stream, connection)
 
     async def _pushed(self, stream: MuxedStream, connection: Connection) -> None:
         said = await listen(stream, connection.peer)
         self._heard(connection, self._core.peerstore.identity(connection.peer).updated_by(said))
 
-    def _say(self, connection: Connection) -> Identity:
-        """What we say of ourselves on this connection."""
+    async def _tell(self, stream: MuxedStream, connection: Connection) -> None:
+        """Says what we say of ourselves on this connection."""
         told = _as_fit(self._core.own.told_to(connection.route.remote))
-        return Identity(
+        said = Identity(
             agent_version=self._agent,
             protocol_version=PROTOCOL_VERSION,
             public_key=self._core.key.public,
             listen_addresses=told,
             protocols=self._core.protocols.names,
             observed_address=connection.route.remote,
-            record=PeerRecord(self._core.peer, int(self._core.network.now() * 1e9), told),
         )
+        await tell(stream, said, self._sign(told))
+
+    def _sign(self, told: tuple[Multiaddr, ...]) -> bytes:
+        """Our signed peer record: a new one, of a higher number, only when it says something else than the last."""
+        if told != self._recorded:
+            self._recorded = told
+            record = PeerRecord(self._core.peer, int(self._core.network.now() * 1e9), told)
+            self._signed_record = record.seal(self._core.key)
+        return self._signed_record
 
     def _heard(self, connection: Connection, said: Identity) -> None:
         self._core.peerstore.identified(connection.peer, said)
@@ -151,7 +161,7 @@ class IdentifyService:
             AddressObserved(
                 *self._core.recorder.here,
                 str(connection.peer),
-                str(observed),
+                address.text(observed),
                 connection.number,
                 observation.observers,
                 observation.activated,

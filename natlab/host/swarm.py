@@ -329,8 +329,8 @@ class Swarm:
                     "tcp",
                     "relayed" if route.relayed else "direct",
                     route.opened_by,
-                    str(route.local),
-                    str(route.remote),
+                    address.text(route.local),
+                    address.text(route.remote),
                     asyncio.get_running_loop().time() - route.started,
                 )
             )
@@ -347,7 +347,9 @@ class Swarm:
         self._end(connection)
 
     def _end(self, connection: Connection) -> None:
-        self._ending.start(connection.close(), f"{connection!r} ends")
+        self._ending.start(
+            connection.close(), f"{self._recorder.place} ends its connection {connection.number} to {connection.peer}"
+        )
 
     def _route(self, tcp: TcpConnection, *, dialled: bool, opened_by: str, started: float | None = None) -> Route:
         return Route(

@@ -31,7 +31,7 @@ from natlab.net import Stream
 from natlab.protocol.framing import dialogue, read_message_or_end, write_message
 from natlab.wire import address
 from natlab.wire.envelope import PeerRecord
-from natlab.wire.keys import PrivateKey, PublicKey
+from natlab.wire.keys import PublicKey
 from natlab.wire.peer_id import PeerId
 from natlab.wire.proto.identify_pb2 import Identify
 
@@ -81,11 +81,11 @@ class Identity:
         return replace(self, **said)
 
 
-async def tell(stream: Stream, own: Identity, key: PrivateKey) -> None:
+async def tell(stream: Stream, own: Identity, signed_record: bytes = b"") -> None:
     """The part of the peer being identified, and of the one that pushes: says everything, then closes.
 
     Args:
-        key: signs `own.record`, if there is one.
+        signed_record: `PeerRecord.seal`'s, in place of `own.record`.
 
     Raises:
         ValueError: `own` takes more than `MAX_OWN` bytes; fewer addresses or protocols are needed.
@@ -93,7 +93,7 @@ async def tell(stream: Stream, own: Identity, key: PrivateKey) -> None:
         UnreachableError: the peer did not take it within `IDENTIFY_TIMEOUT`.
     """
     async with dialogue(stream, IDENTIFY_TIMEOUT, "identify"):
-        for message in to_messages(own, key):
+        for message in to_messages(own, signed_record):
             await write_message(stream, message)
         await stream.close_write()
 
@@ -117,7 +117,7 @@ async def listen(stream: Stream, peer: PeerId) -> Identity:
         return from_message(merged, peer)
 
 
-def to_messages(own: Identity, key: PrivateKey) -> list[Identify]:
+def to_messages(own: Identity, signed_record: bytes = b"") -> list[Identify]:
     """What `tell` sends: one message, or two if the signed record does not fit into the first.
 
     Raises:
@@ -133,9 +133,9 @@ def to_messages(own: Identity, key: PrivateKey) -> list[Identify]:
     )
     if message.ByteSize() > MAX_OWN:
         raise ValueError(f"identify: {message.ByteSize()} bytes, {MAX_OWN} at most; name fewer addresses or protocols")
-    if own.record is None:
+    if not signed_record:
         return [message]
-    record = Identify(signedPeerRecord=own.record.seal(key))
+    record = Identify(signedPeerRecord=signed_record)
     if message.ByteSize() + record.ByteSize() > MAX_FIRST:
         return [message, record]
     message.MergeFrom(record)

@@ -311,7 +311,7 @@ class Connection:
             self._rest = self._loop.call_later(self._keepalive, self._keep_alive)
 
     def _keep_alive(self) -> None:
-        self._tasks.start(self._ping_and_rest(), f"keepalive of {self!r}")
+        self._tasks.start(self._ping_and_rest(), f"keepalive of connection {self.number} to {self.peer}")
 
     async def _ping_and_rest(self) -> None:
         try:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from natlab.errors import UnreachableError
 from natlab.net import ByteStream
@@ -40,11 +40,16 @@ class Credentials:
 
     Attributes:
         key: its identity.
-        rng: where ephemeral keys come from.
+        rng: where its other keys come from.
+        static: its Noise key.
     """
 
     key: PrivateKey
     rng: random.Random
+    static: noise.StaticKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "static", noise.StaticKey(self.key, self.rng, [yamux.PROTOCOL_ID]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +154,7 @@ async def upgrade(
 async def _upgrade(below: ByteStream, credentials: Credentials, initiator: bool, expected: PeerId | None) -> Upgraded:
     buffered = negotiate.Buffered(below)
     await _agree(buffered, initiator, noise.PROTOCOL_ID)
-    handshake = noise.Handshake(
-        credentials.key, credentials.rng, initiator=initiator, expected=expected, muxers=[yamux.PROTOCOL_ID]
-    )
+    handshake = noise.Handshake(credentials.static, credentials.rng, initiator=initiator, expected=expected)
     await negotiate.drive(handshake, buffered, lambda: handshake.channel is not None)
     channel = handshake.channel
     assert channel is not None

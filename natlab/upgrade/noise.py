@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from natlab.errors import ClosedError, DecodeError, NegotiationError, SecurityError
-from natlab.upgrade.noise_xx import MAX_MESSAGE, TAG_BYTES, CipherState, XXHandshake
+from natlab.upgrade.noise_xx import MAX_MESSAGE, TAG_BYTES, CipherState, KeyPair, XXHandshake
 from natlab.wire.keys import PrivateKey, PublicKey
 from natlab.wire.peer_id import PeerId
 from natlab.wire.proto.noise_pb2 import NoiseExtensions, NoiseHandshakePayload
@@ -40,36 +40,52 @@ MAX_PLAINTEXT = MAX_MESSAGE - TAG_BYTES
 _LENGTH_BYTES = 2
 
 
+class StaticKey:
+    """Our Noise static key, with the payload that proves it ours.
+
+    "A given libp2p peer will have one or more static Noise keypairs throughout its lifetime" (noise/README.md): one
+    serves a node for life here, so that it is signed, and that peers who meet it again check the signature, only once.
+
+    Args:
+        identity: our identity key, which signs it.
+        rng: where it comes from; `random.SystemRandom()` on a real network.
+        muxers: protocol IDs of our stream multiplexers, best first; empty for no early negotiation.
+    """
+
+    __slots__ = ("muxers", "pair", "payload")
+
+    def __init__(self, identity: PrivateKey, rng: random.Random, muxers: Sequence[str] = ()) -> None:
+        self.pair = KeyPair(rng.randbytes(32))
+        self.muxers = list(muxers)
+        self.payload = NoiseHandshakePayload(
+            identity_key=identity.public.to_bytes(),
+            identity_sig=identity.sign(SIGNATURE_PREFIX + self.pair.public),
+            extensions=NoiseExtensions(stream_muxers=self.muxers) if muxers else None,
+        ).SerializeToString(deterministic=True)
+
+
 class Handshake:
     """One end of the handshake. Write `data_to_send()`, `receive` what comes, and so on until `channel` is there;
     then write `data_to_send()` once more (the initiator's last message).
 
     Args:
-        identity: our identity key, which signs the Noise static key.
-        rng: where the static and the ephemeral key come from; `random.SystemRandom()` on a real network.
+        static: our static key.
+        rng: where the ephemeral key comes from; `random.SystemRandom()` on a real network.
         initiator: whether we speak first: the dialer does, unless DCUtR's roles say otherwise.
         expected: who must be at the other end; None accepts anyone.
-        muxers: protocol IDs of our stream multiplexers, best first; empty for no early negotiation.
 
     Attributes:
         channel: the encrypted channel, None until the handshake is complete.
     """
 
     def __init__(
-        self,
-        identity: PrivateKey,
-        rng: random.Random,
-        *,
-        initiator: bool,
-        expected: PeerId | None = None,
-        muxers: Sequence[str] = (),
+        self, static: StaticKey, rng: random.Random, *, initiator: bool, expected: PeerId | None = None
     ) -> None:
         self.channel: Channel | None = None
-        self._identity = identity
+        self._static = static
         self._initiator = initiator
         self._expected = expected
-        self._muxers = list(muxers)
-        self._noise = XXHandshake(initiator=initiator, static=rng.randbytes(32), ephemeral=rng.randbytes(32))
+        self._noise = XXHandshake(initiator=initiator, static=static.pair, ephemeral=KeyPair(rng.randbytes(32)))
         self._received = bytearray()
         self._to_send = bytearray()
         self._first_message_due = not initiator
@@ -101,26 +117,19 @@ class Handshake:
         payload = self._noise.read_message(message)
         if self._first_message_due:  # it carries nothing but e: there is no key yet to hide a payload
             self._first_message_due = False
-            self._send(self._our_payload())
+            self._send(self._static.payload)
             return
         key, peer, their_muxers = self._verify(payload)
         if self._initiator:
-            self._send(self._our_payload())
-        muxer = _choose(self._muxers, their_muxers) if self._initiator else _choose(their_muxers, self._muxers)
+            self._send(self._static.payload)
+        ours = self._static.muxers
+        muxer = _choose(ours, their_muxers) if self._initiator else _choose(their_muxers, ours)
         send, receive = self._noise.split()
         self.channel = Channel(peer, key, muxer, send, receive, self._received)
 
     def _send(self, payload: bytes) -> None:
         message = self._noise.write_message(payload)
         self._to_send += len(message).to_bytes(_LENGTH_BYTES, "big") + message
-
-    def _our_payload(self) -> bytes:
-        payload = NoiseHandshakePayload(
-            identity_key=self._identity.public.to_bytes(),
-            identity_sig=self._identity.sign(SIGNATURE_PREFIX + self._noise.static_public),
-            extensions=NoiseExtensions(stream_muxers=self._muxers) if self._muxers else None,
-        )
-        return payload.SerializeToString(deterministic=True)
 
     def _verify(self, encoded: bytes) -> tuple[PublicKey, PeerId, list[str]]:
         """Who the peer has proven to be, and the muxers it speaks."""

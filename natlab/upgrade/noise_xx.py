@@ -63,6 +63,34 @@ class CipherState:
         return nonce
 
 
+class KeyPair:
+    """A Curve25519 key pair (section 4.1).
+
+    Args:
+        secret: 32 bytes.
+
+    Attributes:
+        public: 32 bytes.
+    """
+
+    __slots__ = ("_secret", "public")
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = X25519PrivateKey.from_private_bytes(secret)
+        self.public = self._secret.public_key().public_bytes_raw()
+
+    def dh(self, public: bytes) -> bytes:
+        """The secret shared with the owner of `public`.
+
+        Raises:
+            SecurityError: it is all zero, as with any point of low order (RFC 7748 section 6.1).
+        """
+        try:
+            return self._secret.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError as error:
+            raise SecurityError("the peer sent a key that makes the shared secret zero") from error
+
+
 class SymmetricState:
     """What both ends have hashed and agreed so far (section 5.2)."""
 
@@ -104,7 +132,7 @@ class XXHandshake:
 
     Args:
         initiator: whether our end writes the first message.
-        static, ephemeral: our secret keys, 32 bytes each; the ephemeral one must never be used again.
+        static, ephemeral: our keys; the ephemeral one must never be used again.
         prologue: data both ends must hold equal; empty in libp2p.
 
     Attributes:
@@ -112,18 +140,16 @@ class XXHandshake:
         remote_static: the peer's, empty until its message with the `s` token was read.
     """
 
-    def __init__(self, *, initiator: bool, static: bytes, ephemeral: bytes, prologue: bytes = b"") -> None:
+    def __init__(self, *, initiator: bool, static: KeyPair, ephemeral: KeyPair, prologue: bytes = b"") -> None:
         self._initiator = initiator
-        self._secrets = {"s": X25519PrivateKey.from_private_bytes(static)}
-        self._secrets["e"] = X25519PrivateKey.from_private_bytes(ephemeral)
-        self._public = {name: secret.public_key().public_bytes_raw() for name, secret in self._secrets.items()}
+        self._ours = {"s": static, "e": ephemeral}
         self._remote = {"s": b"", "e": b""}
         self._symmetric = SymmetricState(prologue)
         self._messages = 0
 
     @property
     def static_public(self) -> bytes:
-        return self._public["s"]
+        return self._ours["s"].public
 
     @property
     def remote_static(self) -> bytes:
@@ -144,8 +170,8 @@ class XXHandshake:
         for token in PATTERN[self._messages]:
             match token:
                 case "e":
-                    self._symmetric.mix_hash(self._public["e"])
-                    message += self._public["e"]
+                    self._symmetric.mix_hash(self._ours["e"].public)
+                    message += self._ours["e"].public
                 case "s":
                     message += self._symmetric.encrypt_and_hash(self.static_public)
                 case _:
@@ -181,11 +207,7 @@ class XXHandshake:
     def _mix_shared_secret(self, token: str) -> None:
         """`es` is DH(initiator's e, responder's s): which of the two is ours depends on our role."""
         ours, theirs = (token[0], token[1]) if self._initiator else (token[1], token[0])
-        try:
-            public = X25519PublicKey.from_public_bytes(self._remote[theirs])
-            self._symmetric.mix_key(self._secrets[ours].exchange(public))
-        except ValueError as error:  # the all-zero secret of a low-order point (RFC 7748 section 6.1)
-            raise SecurityError("the peer sent a key that makes the shared secret zero") from error
+        self._symmetric.mix_key(self._ours[ours].dh(self._remote[theirs]))
 
 
 def _hkdf(chaining_key: bytes, secret: bytes) -> tuple[bytes, bytes]:

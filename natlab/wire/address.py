@@ -34,6 +34,7 @@ REMEMBERED = 2048
 # What the library raises on bytes that are no multiaddr; TypeError and OverflowError come from its varints.
 _LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OverflowError, multiaddr.exceptions.Error)
 _P2P, _CIRCUIT = 421, 290  # multicodec table
+_IP4, _TCP, _IP6 = b"\x04", b"\x06", b"\x29"  # the same table, as varints
 _PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
 
 
@@ -83,11 +84,18 @@ def decode_known(encoded: Iterable[bytes]) -> tuple[Multiaddr, ...]:
 
 
 @lru_cache(maxsize=REMEMBERED)
+def text(address: Multiaddr) -> str:
+    """`str(address)`."""
+    return str(address)
+
+
 def from_endpoint(endpoint: Endpoint) -> Multiaddr:
     """The TCP address of an endpoint."""
-    return Multiaddr(f"/ip{endpoint.version}/{endpoint.ip}/tcp/{endpoint.port}")
+    code = _IP6 if endpoint.version == 6 else _IP4
+    return Multiaddr(code + endpoint.address.packed + _TCP + endpoint.port.to_bytes(2, "big"))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def to_endpoint(address: Multiaddr) -> Endpoint:
     """Where to connect for a direct TCP address; a trailing `/p2p/...` is ignored.
 
@@ -105,6 +113,7 @@ def is_direct_tcp(address: Multiaddr) -> bool:
     return [name for name, _ in _parts(without_peer(address))] in (["ip4", "tcp"], ["ip6", "tcp"])
 
 
+@lru_cache(maxsize=REMEMBERED)
 def peer_of(address: Multiaddr) -> PeerId | None:
     """The peer the address ends at: its last component, if that is `/p2p/...`."""
     parts = _parts(address)

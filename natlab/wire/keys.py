@@ -65,12 +65,7 @@ class PublicKey:
         """
         if len(data) > MAX_KEY_BYTES:
             raise DecodeError(f"public key of {len(data)} bytes; at most {MAX_KEY_BYTES} are accepted")
-        message = keys_pb2.PublicKey()
-        try:
-            message.ParseFromString(data)
-        except ProtobufDecodeError as error:
-            raise DecodeError("public key is no protobuf message") from error
-        return cls.from_message(message)
+        return _parse(data)
 
     @classmethod
     def from_message(cls, message: keys_pb2.PublicKey) -> PublicKey:
@@ -93,7 +88,7 @@ class PublicKey:
 
     def to_bytes(self) -> bytes:
         """The deterministic encoding that peer IDs are derived from (peer-ids.md): Type, then Data, both present."""
-        return self.to_message().SerializeToString(deterministic=True)
+        return _encode(self)
 
     def verify(self, message: bytes, signature: bytes) -> None:
         """Checks a signature by this key.
@@ -101,22 +96,45 @@ class PublicKey:
         Raises:
             SecurityError: the signature is not this key's over `message`.
         """
-        key = _load(self)
         try:
-            match key:
-                case Ed25519PublicKey():
-                    key.verify(signature, message)
-                case rsa.RSAPublicKey():
-                    key.verify(signature, message, padding.PKCS1v15(), SHA256())
-                case ec.EllipticCurvePublicKey():
-                    key.verify(signature, message, ec.ECDSA(SHA256()))
+            _verify(self, message, signature)
         except InvalidSignature as error:
             raise SecurityError(f"signature does not verify with this {self.type.name} key") from error
 
 
+# One connection needs a peer's key half a dozen times, each time as its bytes.
+
+
+@lru_cache(maxsize=256)
+def _parse(data: bytes) -> PublicKey:
+    message = keys_pb2.PublicKey()
+    try:
+        message.ParseFromString(data)
+    except ProtobufDecodeError as error:
+        raise DecodeError("public key is no protobuf message") from error
+    return PublicKey.from_message(message)
+
+
+@lru_cache(maxsize=256)
+def _encode(key: PublicKey) -> bytes:
+    return key.to_message().SerializeToString(deterministic=True)
+
+
+@lru_cache(maxsize=64)
+def _verify(key: PublicKey, message: bytes, signature: bytes) -> None:
+    """Raises InvalidSignature. Remembers what is right: a peer shows the same Noise key and record again and again."""
+    match loaded := _load(key):
+        case Ed25519PublicKey():
+            loaded.verify(signature, message)
+        case rsa.RSAPublicKey():
+            loaded.verify(signature, message, padding.PKCS1v15(), SHA256())
+        case ec.EllipticCurvePublicKey():
+            loaded.verify(signature, message, ec.ECDSA(SHA256()))
+
+
 @lru_cache(maxsize=256)
 def _load(key: PublicKey) -> _Key:
-    """The library's key, checked; a peer's is needed several times for each connection.
+    """The library's key, checked.
 
     Raises ValueError or UnsupportedAlgorithm.
     """

@@ -74,7 +74,7 @@ class PeerId:
             ValueError: not a peer ID.
         """
         try:
-            return cls.from_bytes(_decode_text(text))
+            return _parse(text)
         except (ValueError, DecodeError) as error:
             raise ValueError(f"not a peer ID: {text[:_MAX_TEXT]!r} ({error})") from error
 
@@ -98,6 +98,10 @@ class PeerId:
 
 
 @lru_cache(maxsize=REMEMBERED)
+def _parse(text: str) -> PeerId:
+    return PeerId.from_bytes(_decode_text(text))
+
+
 def _decode_text(text: str) -> bytes:
     """peer-ids.md, "Decoding": the first characters tell which form it is."""
     if not 2 <= len(text) <= _MAX_TEXT:

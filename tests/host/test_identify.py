@@ -50,6 +50,22 @@ def test_news_are_pushed_to_those_who_are_connected(world):
     assert not world.journal.of(HandlerFailed)
 
 
+def test_a_record_is_signed_anew_only_when_it_says_something_new(world):
+    async def main(alice, bob):
+        connection = await bob.dial(alice)
+
+        async def record():
+            return (await bob._identify.ask(connection)).record
+
+        first = await record()
+        assert await record() == first
+        await alice.listen(str(address.without_peer(alice.addresses[0])).rsplit("/", 1)[0] + "/0")
+        second = await record()
+        assert second.seq > first.seq and len(second.addresses) == 2
+
+    world.run(main, "alice", "bob")
+
+
 def test_a_peer_that_does_not_identify_itself_is_still_a_peer(sim):
     async def main(alice, bob):
         bob.unhandle(IDENTIFY_ID)

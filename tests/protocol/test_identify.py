@@ -37,7 +37,7 @@ def test_what_is_told_is_what_is_heard(run, pair, peers, own, most):
 
     async def main():
         ours, theirs = pair(most=most)
-        telling = asyncio.create_task(tell(theirs, own, key))
+        telling = asyncio.create_task(tell(theirs, own, own.record.seal(key)))
         heard = await listen(ours, peer)
         await telling
         return heard, ours.state, theirs.state
@@ -47,10 +47,10 @@ def test_what_is_told_is_what_is_heard(run, pair, peers, own, most):
 
 def test_a_short_identity_is_one_message_and_a_long_one_sends_the_record_apart(peers, own):
     key, peer = peers(1)
-    (whole,) = to_messages(own, key)
+    (whole,) = to_messages(own, own.record.seal(key))
     assert whole.signedPeerRecord
     long = dataclasses.replace(own, protocols=tuple(f"/protocol/{number}" for number in range(150)))
-    first, second = to_messages(long, key)
+    first, second = to_messages(long, long.record.seal(key))
     assert 2048 < first.ByteSize() <= MAX_OWN
     assert not first.signedPeerRecord
     assert second == Identify(signedPeerRecord=second.signedPeerRecord)
@@ -59,15 +59,15 @@ def test_a_short_identity_is_one_message_and_a_long_one_sends_the_record_apart(p
 
 
 def test_what_is_unsaid_is_not_sent(peers):
-    key, peer = peers(1)
-    (message,) = to_messages(Identity(), key)
+    _, peer = peers(1)
+    (message,) = to_messages(Identity())
     assert message.ByteSize() == 0
     assert from_message(message, peer) == Identity()
 
 
 def test_saying_too_much_is_the_callers_mistake(peers, own):
     with pytest.raises(ValueError, match="fewer"):
-        to_messages(dataclasses.replace(own, protocols=("/" * 4096,)), peers(1)[0])
+        to_messages(dataclasses.replace(own, protocols=("/" * 4096,)))
 
 
 def test_up_to_ten_messages_merge(run, pair, peers, frame):

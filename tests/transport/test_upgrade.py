@@ -33,7 +33,8 @@ async def old_peer(stream, credentials, muxer=yamux.PROTOCOL_ID, pipelined=b""):
     """A dialer that names no muxer in its handshake, as rust-libp2p and py-libp2p do; its first bytes may follow."""
     below = negotiate.Buffered(stream)
     await negotiate.propose(below, [noise.PROTOCOL_ID])
-    handshake = noise.Handshake(credentials.key, credentials.rng, initiator=True)
+    static = noise.StaticKey(credentials.key, credentials.rng)
+    handshake = noise.Handshake(static, credentials.rng, initiator=True)
     await negotiate.drive(handshake, below, lambda: handshake.channel is not None)
     proposal = multistream.Dialer([muxer]).data_to_send()
     await stream.write(handshake.channel.encrypt(proposal + pipelined))

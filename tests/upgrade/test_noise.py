@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.errors import ClosedError, DecodeError, NegotiationError, ProtocolError, SecurityError
-from natlab.upgrade.noise import MAX_PLAINTEXT, SIGNATURE_PREFIX, Channel, Handshake
-from natlab.upgrade.noise_xx import XXHandshake
+from natlab.upgrade.noise import MAX_PLAINTEXT, SIGNATURE_PREFIX, Channel, Handshake, StaticKey
+from natlab.upgrade.noise_xx import KeyPair, XXHandshake
 from natlab.wire.keys import PrivateKey
 from natlab.wire.peer_id import PeerId
 from natlab.wire.proto.noise_pb2 import NoiseHandshakePayload
@@ -20,11 +20,13 @@ YAMUX, MPLEX = "/yamux/1.0.0", "/mplex/6.7.0"
 
 
 def initiator(expected: PeerId | None = None, muxers: Sequence[str] = (), identity: PrivateKey = ALICE) -> Handshake:
-    return Handshake(identity, random.Random(3), initiator=True, expected=expected, muxers=muxers)
+    rng = random.Random(3)
+    return Handshake(StaticKey(identity, rng, muxers), rng, initiator=True, expected=expected)
 
 
 def responder(expected: PeerId | None = None, muxers: Sequence[str] = ()) -> Handshake:
-    return Handshake(BOB, random.Random(4), initiator=False, expected=expected, muxers=muxers)
+    rng = random.Random(4)
+    return Handshake(StaticKey(BOB, rng, muxers), rng, initiator=False, expected=expected)
 
 
 def shake(first: Handshake, second: Handshake) -> tuple[Channel, Channel]:
@@ -45,6 +47,19 @@ def test_bytes_go_both_ways() -> None:
     for text in (b"ping", b"", b"once more"):
         assert bob.decrypt(alice.encrypt(text)) == text
         assert alice.decrypt(bob.encrypt(text)) == text
+
+
+def test_one_static_key_serves_every_handshake_and_each_has_its_own_ephemeral_one() -> None:
+    rng = random.Random(3)
+    static = StaticKey(ALICE, rng)
+    ours, theirs = zip(*((Handshake(static, rng, initiator=True), responder()) for _ in range(2)), strict=True)
+    greetings = [end.data_to_send() for end in ours]
+    assert greetings[0] != greetings[1]
+    for greeting, end, other in zip(greetings, ours, theirs, strict=True):
+        other.receive(greeting)
+        end.receive(other.data_to_send())
+        other.receive(end.data_to_send())
+    assert {end._noise.remote_static for end in theirs} == {static.pair.public}
 
 
 def test_the_first_message_is_a_bare_ephemeral_key() -> None:
@@ -104,7 +119,8 @@ def test_a_payload_without_identity(payload: bytes | NoiseHandshakePayload) -> N
 
 def answer_with(payload: bytes) -> None:
     """Lets an initiator read message 2 of a Noise responder that knows the protocol but sends `payload`."""
-    end, noise = initiator(), XXHandshake(initiator=False, static=b"s" * 32, ephemeral=b"e" * 32)
+    end = initiator()
+    noise = XXHandshake(initiator=False, static=KeyPair(b"s" * 32), ephemeral=KeyPair(b"e" * 32))
     noise.read_message(end.data_to_send()[2:])
     message = noise.write_message(payload)
     end.receive(len(message).to_bytes(2, "big") + message)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.errors import DecodeError, ProtocolError, SecurityError
-from natlab.upgrade.noise_xx import XXHandshake
+from natlab.upgrade.noise_xx import KeyPair, XXHandshake
 
 VECTOR = json.loads(
     (Path(__file__).parents[1] / "vectors" / "cacophony-noise-xx-25519-chachapoly-sha256.json").read_text()
@@ -17,7 +17,8 @@ def end(role: str) -> XXHandshake:
     static, ephemeral, prologue = (
         bytes.fromhex(VECTOR[f"{role}_{name}"]) for name in ("static", "ephemeral", "prologue")
     )
-    return XXHandshake(initiator=role == "init", static=static, ephemeral=ephemeral, prologue=prologue)
+    pairs = {"static": KeyPair(static), "ephemeral": KeyPair(ephemeral)}
+    return XXHandshake(initiator=role == "init", prologue=prologue, **pairs)
 
 
 def test_the_published_vector() -> None:
@@ -44,7 +45,7 @@ def test_too_short_for_the_pattern() -> None:
 
 
 def test_another_prologue_does_not_decrypt() -> None:
-    initiator = XXHandshake(initiator=True, static=bytes(32), ephemeral=b"e" * 32)
+    initiator = XXHandshake(initiator=True, static=KeyPair(bytes(32)), ephemeral=KeyPair(b"e" * 32))
     responder = end("resp")
     responder.read_message(initiator.write_message(b""))
     with pytest.raises(SecurityError, match="does not decrypt"):
