@@ -19,7 +19,7 @@
     simple-security      none     EI         none         300/300   7440    wait            none      standard
     hotel                APD      APD        random       30/60     600     rst             no        typical
     full-cone            EI       EI         preserving   300/300   7440    drop            yes       word
-    symmetric            APD      APD        random       300/300   7440    drop            yes       word
+    symmetric            APD      APD        random       300/300   7440    drop            no        word
 
 Evidence. "standard": what an RFC asks for. "measured": by ourselves, on Linux 6.18. "documented": its makers' manual.
 "typical": a plausible box of its kind, the measure of no product. "word": a class that people speak of, made flesh.
@@ -125,7 +125,7 @@ _SYMMETRIC = NatConfig(
     mapping=_APD,
     filtering=_APD,
     port_allocation=PortAllocation.RANDOM,
-    hairpinning=Hairpinning.EXTERNAL_SOURCE,
+    hairpinning=Hairpinning.NONE,
 )
 
 CATALOGUE: Mapping[str, Preset] = MappingProxyType(
@@ -206,7 +206,6 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
                 tcp_time_wait_timeout=15.0,
                 tcp_reset_timeout=30.0,  # unverified RST
                 icmp_query_timeout=6.0,
-                hairpinning=Hairpinning.NONE,
             ),
             also_called=("corporate", "company", "palo-alto", "pan-os", "dipp", "campus", "university"),
         ),
@@ -236,7 +235,6 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
                 udp_timeout=60.0,
                 udp_unanswered_timeout=60.0,
                 tcp_established_timeout=1800.0,
-                hairpinning=Hairpinning.NONE,
             ),
             also_called=("cellular", "phone", "lte", "4g", "5g"),
         ),
@@ -283,7 +281,6 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
                 tcp_transitory_timeout=30.0,
                 unsolicited_syn=UnsolicitedSyn.RST,
                 mappings_per_host=64,
-                hairpinning=Hairpinning.NONE,
             ),
             also_called=("wifi", "guest", "airport", "cafe", "train"),
         ),

@@ -254,7 +254,7 @@ def _check_ports(config: NatConfig) -> None:
         if config.mapping is not Behaviour.ADDRESS_AND_PORT_DEPENDENT:
             raise ValueError(
                 "overlapping ports are told apart by the remote, so each remote has a mapping of its own: "
-                f"take mapping='address-and-port-dependent', not '{config.mapping}'"
+                f"take mapping='address-and-port-dependent', not '{config.mapping}', or another port_allocation"
             )
     elif config.strays_take_ports:
         raise ValueError(
@@ -286,6 +286,7 @@ OF_TRANSLATION = (
     "port_block",
     "external_addresses",
     "pooling",
+    "strays_take_ports",
     "hairpinning",
 )
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from natlab.errors import LabError
 from natlab.nat.catalogue import CATALOGUE
-from natlab.nat.config import OF_TRANSLATION, NatConfig
+from natlab.nat.config import OF_TRANSLATION, NatConfig, PortAllocation
 
 __all__ = ["PRESETS", "configure"]
 
@@ -35,12 +35,19 @@ def configure(preset: str = "home", **axes: str | float | None) -> NatConfig:
     for axis in axes:
         if axis not in names:
             raise LabError(_unknown("axis of a NAT", axis, names))
-    if axes.get("translates", True) is False:
-        axes = {axis: getattr(NatConfig(), axis) for axis in OF_TRANSLATION} | axes
     try:
-        return replace(PRESETS[preset], **axes)  # type: ignore[arg-type]
+        return replace(PRESETS[preset], **(_settled(axes) | axes))  # type: ignore[arg-type]
     except ValueError as error:
         raise LabError(str(error)) from error
+
+
+def _settled(axes: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
+    """What the change of an axis settles for others of the preset, so that they do not contradict it."""
+    if axes.get("translates", True) is False:
+        return {axis: getattr(NatConfig(), axis) for axis in OF_TRANSLATION}
+    if axes.get("port_allocation", PortAllocation.OVERLAPPING) != PortAllocation.OVERLAPPING:
+        return {"strays_take_ports": False}
+    return {}
 
 
 def _unknown_preset(name: str) -> str:
