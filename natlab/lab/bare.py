@@ -4,6 +4,7 @@
     host.dial(to)      ─────────────────────────────> BareConnection
     host.udp(port)     ──> BareUdpSocket ──receive()──> Datagram         UDP
     host.classify(stun server)                          ──> Classification   which NAT am I behind?
+    host.ping(to), host.traceroute(to)                  ──> how far, and what is on the way
     host.map_port(port)                                 ──> PortMapping      open to strangers, by the gateway
 
 The verbs are coroutines, handed to `lab.run(...)`, or to `here.run(...)` on the reader's own computer
@@ -26,7 +27,9 @@ import pandas as pd
 
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError, UnreachableError
+from natlab.lab import pinging
 from natlab.lab.classify import Classification
+from natlab.lab.pinging import Named
 from natlab.lab.views.frame import frame
 from natlab.net import Network, TcpConnection, TcpListener, UdpSocket
 from natlab.packet import IPProtocol
@@ -36,6 +39,7 @@ from natlab.protocol import stun
 from natlab.protocol.behaviour_discovery import discover_udp
 from natlab.protocol.stun_server import Site, StunServer
 from natlab.protocol.tcp_discovery import discover_tcp
+from natlab.sim import NatRouter
 
 T = TypeVar("T")
 S = TypeVar("S", bound="BareSocket")
@@ -217,6 +221,25 @@ class BareHost:
         if key not in self._mappers:
             self._mappers[key] = PortMapper(self._network, self.ip, address, self._rng, services)
         return await self._mappers[key].open(IPProtocol[protocol.upper()], port, external_port, lifetime)
+
+    async def ping(self, to: str | Named | NatRouter, timeout: float = pinging.PING_TIMEOUT) -> float | None:
+        """Sends one ICMP echo request: the round-trip time in seconds, or None if no reply comes.
+
+        Args:
+            to: an address, a host, or a NAT box, which stands for its external address.
+        """
+        return await pinging.ping(self._network, to, timeout)
+
+    async def traceroute(
+        self, to: str | Named | NatRouter, most: int = 30, timeout: float = pinging.PING_TIMEOUT
+    ) -> pd.DataFrame:
+        """Who is on the way, found by probes that may make 1, 2, 3, ... hops; columns as `pinging.HopRow`.
+
+        Args:
+            most: hops after which it gives up.
+            timeout: seconds to wait for each answer.
+        """
+        return frame(pinging.HopRow, [hop async for hop in pinging.hops(self._network, to, most, timeout)])
 
     @property
     def sockets(self) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from natlab.lab import capture, views
 from natlab.lab import draw as drawing
 from natlab.lab import ladder as ladders
 from natlab.lab.figure import Figure
-from natlab.lab.topology import COMPUTERS, Place, Topology
+from natlab.lab.topology import COMPUTERS, CORE, Place, Topology
 from natlab.sim.host import EPOCH
 from natlab.wire import pcapng
 
@@ -145,7 +145,8 @@ class Look(ABC):
     def pcap(self, path: str | Path, *places: str) -> int:
         """Writes packets to a capture file (pcapng) for Wireshark and returns their number.
 
-        Each host or NAT box is an interface of the file; a packet that was dropped carries the rule as its comment.
+        Each place is an interface of the file, the internet too, which sends ICMP errors. A packet that was dropped
+        carries the rule as its comment.
 
         Args:
             places: hosts and NAT boxes, to capture what they saw; by default each packet once, as first sent.
@@ -154,8 +155,9 @@ class Look(ABC):
             LabError: no such place.
         """
         seen = capture.seen_at(self.journal, self._known(places)) if places else capture.first_sent(self.journal)
+        everywhere = [*(place.name for place in self._places), CORE]
         with Path(path).open("wb") as file:
-            return pcapng.write(file, places or [place.name for place in self._places], seen, epoch=int(EPOCH))
+            return pcapng.write(file, places or everywhere, seen, epoch=int(EPOCH))
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -107,10 +107,10 @@ class Namespace:
             _setns(home)
             os.close(home)
 
-    def open_socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    def open_socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """A socket of this namespace."""
         with self.entered():
-            return socket.socket(family, kind)
+            return socket.socket(family, kind, protocol)
 
     def plug_in(self, *addresses: str, device: str = DEVICE, to: str = "default") -> int:
         """Gives the namespace addresses and a route, all on one TUN device. It sends from the first.
@@ -135,7 +135,7 @@ class Namespace:
             raise
         return tun
 
-    def set(self, key: str, value: int) -> None:
+    def set(self, key: str, value: int | str) -> None:
         """Sets one of the kernel's numbers for this namespace, e.g. `net.ipv4.tcp_syn_retries`."""
         with self.entered():
             Path("/proc/sys", *key.split(".")).write_text(str(value))

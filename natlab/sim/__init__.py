@@ -5,6 +5,7 @@ host      a computer: interfaces, the Network seam   router    the core, and NAT
 udp       datagrams                                  links     what happens on the way, as middleware
 streams   TCP sockets over tcp, the state machine    capture   where packets are written down
 ports     who may use which local port               waiting   how a coroutine waits for a socket
+icmp      pings, and errors about what was sent      tcp_icmp  what these do to a TCP connection
 """
 
 from natlab.sim.host import Host

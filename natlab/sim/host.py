@@ -1,6 +1,7 @@
-"""A computer on the simulated internet: its interfaces, its route out, its UDP and TCP. It is a `natlab.net.Network`.
+"""A computer on the simulated internet: its interfaces, its route out, its UDP, TCP and ICMP. It is a
+`natlab.net.Network`.
 
-    udp / streams        sockets, ports, connections
+    udp / streams / icmp sockets, ports, connections
          │   ▲
       transmit  receive  which way a packet goes, who gets it
          │   ▲
@@ -22,14 +23,16 @@ from random import Random
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
 from natlab.events import Verdict
-from natlab.packet import IPProtocol, Packet
+from natlab.packet import IPProtocol, Packet, echo_request
 from natlab.sim.capture import Tap
+from natlab.sim.icmp import IcmpLayer
 from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import LOOPBACK, MULTICAST_GROUPS, WILDCARD
 from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer
 from natlab.sim.udp import SimUdpSocket, UdpLayer
 
+PING_DATA = bytes(56)  # as much as `ping` sends
 EPOCH = 1_767_225_600.0  # Unix time at which every lab begins: 2026-01-01 00:00 UTC
 
 
@@ -51,8 +54,9 @@ class Host:
         self._flight = flight
         self._uplink: Deliver
         self._inward: deque[Packet] = deque()  # packets to itself, not yet delivered
-        self._udp = UdpLayer(loop, tap, rng, self._transmit, self._source_ip)
         self._tcp = TcpLayer(loop, tap, rng, self._transmit)
+        self._icmp = IcmpLayer(loop, tap, rng, self._transmit, self._tcp)
+        self._udp = UdpLayer(loop, tap, rng, self._transmit, self._source_ip, self._icmp.port_unreachable)
 
     def connect(self, uplink: Deliver) -> None:
         """Plugs in the network cable."""
@@ -97,6 +101,24 @@ class Host:
             self._check_local(local)
         return self._udp.bind(local, reuse_port)
 
+    # ---- beyond the seam: programs need privileges for it on many systems
+
+    async def ping(
+        self, to: str, *, identifier: int = 0, sequence: int = 1, ttl: int = 64, timeout: float = 1.0
+    ) -> Packet | None:
+        """One echo request to the address `to`: the reply, or an error about it, or None after `timeout` seconds.
+
+        Args:
+            identifier: what a NAT box tells pings apart by; 0 takes a new one.
+            ttl: how many hops it may make; the router at which it has none left says so.
+        """
+        source = Endpoint(self._source_ip(to), identifier or self.ping_identifier())
+        return await self._icmp.ping(echo_request(source, to, sequence, PING_DATA, ttl), timeout)
+
+    def ping_identifier(self) -> int:
+        """A new one, for a series of pings."""
+        return self._icmp.identifier()
+
     def _check_local(self, local: Endpoint) -> None:
         if local.ip not in (self.ip, LOOPBACK, WILDCARD):
             raise SocketError(errno.EADDRNOTAVAIL, f"{local.ip} is no address of {self.name}")
@@ -132,5 +154,5 @@ class Host:
             self._udp.receive(packet)
         elif packet.protocol == IPProtocol.TCP:
             self._tcp.receive(packet)
-        elif self._tap.on:
-            self._tap.seen(packet, Verdict.DROPPED, "no socket of this host is for ICMP")
+        else:
+            self._icmp.receive(packet)

@@ -37,7 +37,7 @@ from natlab.sim.capture import Tap
 from natlab.sim.host import Host
 from natlab.sim.links import Delay, Deliver, Link, LinkConfig, LinkConfigs, both_ways, chain
 from natlab.sim.loop import SimLoop
-from natlab.sim.router import NatRouter, Router
+from natlab.sim.router import CORE_IP, NatRouter, Router
 
 CORE_DELAY = 0.010  # seconds from a public host to the core
 LAN_DELAY = 0.0005  # seconds from a host to its NAT router
@@ -64,7 +64,7 @@ class Internet:
         self._links: dict[str, Link] = {}
         self._rng_for = rng_for
         self._flight = count(1).__next__
-        self._core = Router("internet", self._tap("internet"))
+        self._core = Router("internet", CORE_IP, self._tap("internet"), self._flight)
         self._public = Public()
         self._lans = Lans(self._public)
 

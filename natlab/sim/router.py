@@ -9,11 +9,16 @@ The router has an address inside, too, its hosts' default gateway. Behind it is 
 gateway services run (`natlab.portmap`), if the lab turns them on. What hosts multicast on the LAN reaches the router
 alone, and what the router multicasts, every host: that is all that the services need.
 
+Each router takes one from a packet's TTL, and says "time exceeded" to whoever sent a packet that has none left; the
+core says "host unreachable" of an address that nobody has. Only packets with few hops left are counted down: no path
+here is as long as the usual 64, and a new packet at every hop would cost more than the hop. The core belongs to no
+network, so its errors come from 192.0.0.8, which RFC 7600 section 4.8 sets aside for routers without an address.
+
 A firewall is a NAT box that does not translate. All decisions about translation and filtering are `natlab.nat`'s; a
 router only moves packets to and from it.
 Routing is by exact address: this internet has as many addresses as hosts.
 
-Not modelled: routing protocols, TTL, ICMP errors.
+Not modelled: routing protocols, the TTL of packets with more than 32 hops left.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from functools import partial
 from natlab.endpoint import Endpoint
 from natlab.events import Verdict
 from natlab.nat import Drop, NatBox, Wait
-from natlab.packet import Packet
+from natlab.packet import IcmpKind, Packet, echo_reply, icmp_error
 from natlab.portmap import Gateway
 from natlab.sim.addressing import Lan
 from natlab.sim.capture import Tap
@@ -32,17 +37,25 @@ from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import MULTICAST_GROUPS
 
+CORE_IP = "192.0.0.8"
+FEW_HOPS = 32
+
 
 class Router:
     """Passes packets on by their destination address. The core of the internet is one.
+
+    Args:
+        own_ip: where its ICMP errors come from, towards the hosts attached to it.
 
     Attributes:
         name: what events and messages call it.
     """
 
-    def __init__(self, name: str, tap: Tap) -> None:
+    def __init__(self, name: str, own_ip: str, tap: Tap, flight: Callable[[], int]) -> None:
         self.name = name
+        self._own_ip = own_ip
         self._tap = tap
+        self._flight = flight
         self._routes: dict[str, Deliver] = {}
 
     def attach(self, ip: str, deliver: Deliver) -> None:
@@ -64,11 +77,42 @@ class Router:
 
     def forward(self, packet: Packet) -> None:
         """A packet from one of the attached hosts."""
+        if packet.ttl <= FEW_HOPS:
+            if packet.ttl <= 1:
+                self._expire(packet, self._own_ip, self._route)
+                return
+            packet = packet._replace(ttl=packet.ttl - 1)
+        self._route(packet)
+
+    def _route(self, packet: Packet) -> None:
+        """To the attached host that it is for."""
         deliver = self._routes.get(packet.destination.ip)
         if deliver is not None:
             deliver(packet)
-        elif self._tap.on:
+            return
+        if self._tap.on:
             self._tap.seen(packet, Verdict.DROPPED, f"no route to {packet.destination.ip}")
+        if packet.source.ip in self._routes:
+            self._say(IcmpKind.HOST_UNREACHABLE, packet, self._own_ip, self._route)
+
+    def _expire(self, packet: Packet, own_ip: str, back: Deliver) -> None:
+        """A packet that may not be passed on, since it has made all its hops."""
+        if self._tap.on:
+            self._tap.seen(packet, Verdict.DROPPED, "TTL: it has no hop left")
+        self._say(IcmpKind.TIME_EXCEEDED, packet, own_ip, back)
+
+    def _say(self, kind: IcmpKind, packet: Packet, own_ip: str, back: Deliver) -> None:
+        """Tells the sender of a packet what became of it."""
+        error = icmp_error(kind, own_ip, packet)
+        if error is not None:
+            self._answer(error, back)
+
+    def _answer(self, answer: Packet, back: Deliver) -> None:
+        """Sends a packet of its own."""
+        if self._tap.on:
+            answer = answer._replace(flight=self._flight())
+            self._tap.seen(answer, Verdict.SENT)
+        back(answer)
 
 
 class NatRouter(Router):
@@ -86,13 +130,12 @@ class NatRouter(Router):
     def __init__(
         self, box: NatBox, lan: Lan, behind: NatRouter | None, loop: SimLoop, tap: Tap, flight: Callable[[], int]
     ) -> None:
-        super().__init__(tap.place, tap)
+        super().__init__(tap.place, lan.gateway, tap, flight)
         self.box = box
         self.lan = lan
         self.behind = behind
         self.translates = box.config.translates
         self._loop = loop
-        self._flight = flight
         self._uplink: Deliver
         self.gateway: Gateway | None = None
         self.gateway_ip = lan.gateway
@@ -139,34 +182,49 @@ class NatRouter(Router):
             else:
                 self._pass(packet, packet, Verdict.FORWARDED, neighbour)
             return
+        if packet.ttl <= FEW_HOPS and packet.destination.ip not in self.box.external_ips:
+            if packet.ttl <= 1:
+                self._expire(packet, self._own_ip, self._route)
+                return
+            packet = packet._replace(ttl=packet.ttl - 1)
         result = self.box.outbound(packet, self._loop.now_ns)
         if isinstance(result, Packet):
             self._pass(packet, result, Verdict.TRANSLATED, self._uplink)
         elif isinstance(result, Drop):
-            self._drop(packet, result, super().forward)
+            self._drop(packet, result, self._route)
         else:
-            self._pass(packet, result.packet, Verdict.TRANSLATED, super().forward)
+            self._pass(packet, result.packet, Verdict.TRANSLATED, self._route)
 
     def receive(self, packet: Packet) -> None:
         """A packet from outside: let in and translated, or dropped."""
         result = self.box.inbound(packet, self._loop.now_ns)
         if isinstance(result, Drop):
             self._drop(packet, result, self._uplink)
+        elif result.ttl > FEW_HOPS:
+            self._pass(packet, result, Verdict.TRANSLATED, self._route)
+        elif result.ttl > 1:
+            self._pass(packet, result._replace(ttl=result.ttl - 1), Verdict.TRANSLATED, self._route)
         else:
-            self._pass(packet, result, Verdict.TRANSLATED, super().forward)
+            self._expire(packet, self.external_ip, self._uplink)
 
     def to_lan(self, packet: Packet) -> None:
         """A packet of the router's own host: to one of the LAN, or to all of them."""
         if packet.destination.ip not in MULTICAST_GROUPS:
-            super().forward(packet)
+            self._route(packet)
             return
         for deliver in list(self._routes.values()):
             if deliver is not self._own:
                 deliver(packet)
 
     def _unserved(self, packet: Packet) -> None:
-        if self._tap.on:
+        """A packet to the router itself: a ping is answered (RFC 1812 section 4.3.3.6)."""
+        is_ping = packet.icmp is not None and packet.icmp.kind is IcmpKind.ECHO_REQUEST
+        if self._tap.on and is_ping:
+            self._tap.seen(packet, Verdict.DELIVERED)
+        elif self._tap.on:
             self._tap.seen(packet, Verdict.DROPPED, f"{self.name} runs no gateway services")
+        if is_ping:
+            self._answer(echo_reply(packet), self._route)
 
     def _pass(self, before: Packet, packet: Packet, verdict: Verdict, then: Deliver) -> None:
         if self._tap.on:
@@ -187,9 +245,3 @@ class NatRouter(Router):
     def _answer_late(self, reply: Packet, back: Deliver, wait: Wait) -> None:
         if self.box.still_due(wait, self._loop.now_ns):
             self._answer(reply, back)
-
-    def _answer(self, reply: Packet, back: Deliver) -> None:
-        if self._tap.on:
-            reply = reply._replace(flight=self._flight())
-            self._tap.seen(reply, Verdict.SENT)
-        back(reply)

@@ -29,11 +29,12 @@ from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, SocketError
 from natlab.events import Verdict
 from natlab.net.waiting import Waiters, WatchableStream
-from natlab.packet import Packet
+from natlab.packet import Icmp, IcmpKind, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import WILDCARD, Binding, PortTable
 from natlab.sim.tcp import Tcb
+from natlab.sim.tcp_icmp import ERRNO
 from natlab.sim.tcp_segment import opens, reset_for
 from natlab.sim.tcp_state import State
 from natlab.sim.udp import pick
@@ -106,7 +107,7 @@ class SimTcpConnection(WatchableStream):
         """Waits for the end of the handshake.
 
         Raises:
-            SocketError: ECONNREFUSED, ETIMEDOUT.
+            SocketError: ECONNREFUSED, ETIMEDOUT, or what an ICMP error said (`tcp_icmp`).
         """
         while not self.tcb.opened:
             if self.tcb.error is not None:
@@ -116,6 +117,11 @@ class SimTcpConnection(WatchableStream):
     def arrives(self, segment: Packet) -> None:
         self.tcb.segment_arrives(segment, self._loop.now_ns)
         self._changed()
+
+    def error_arrives(self, kind: IcmpKind, seq: int) -> bool:
+        counts = self.tcb.error_arrives(kind, seq)
+        self._changed()
+        return counts
 
     def pump(self) -> None:
         """After anything was done to the state machine: sends, sets the alarm, notes its end and its beginning."""
@@ -281,6 +287,11 @@ class TcpLayer:
             self._note(segment, Verdict.DROPPED, "the listener's queue is full")
         else:
             self._open(segment, listener)
+
+    def error_arrives(self, error: Icmp, segment: Packet) -> bool:
+        """An ICMP error about a segment of this host; False if no connection has it in flight."""
+        connection = self._connections.get((segment.source, segment.destination))
+        return connection is not None and error.kind in ERRNO and connection.error_arrives(error.kind, segment.seq)
 
     def _listener_for(self, segment: Packet) -> SimTcpListener | None:
         """Who gets this SYN; None if it is no SYN, or nobody listens."""

@@ -21,8 +21,7 @@ for which there is neither is answered by `tcp_segment.reset_for`.
 
 *Not modelled*: options (windows are unscaled, the MSS is a setting, no SACK, no timestamps); delayed ACKs: every
 segment with text is acknowledged at once; urgent data; data on a SYN; the rate limit on challenge ACKs other than for
-segments out of the window; the lower bound on old ACKs (RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans; ICMP
-errors.
+segments out of the window; the lower bound on old ACKs (RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans.
 """
 
 from __future__ import annotations
@@ -32,7 +31,8 @@ import random
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
-from natlab.packet import IPProtocol, Packet
+from natlab.packet import IcmpKind, IPProtocol, Packet
+from natlab.sim.tcp_icmp import ERRNO, ends
 from natlab.sim.tcp_keepalive import KeepaliveTimer
 from natlab.sim.tcp_receive import ReceiveSide
 from natlab.sim.tcp_segment import ACK, FIN, RST, SYN, opens, reset_for, segment_length
@@ -54,7 +54,8 @@ class Tcb:
     Attributes:
         local, remote: the two ends of the 4-tuple.
         state: at CLOSED the 4-tuple is free.
-        error: why it ended: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED (our own `abort`), or None.
+        error: why it ended: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED (our own `abort`), what an ICMP error
+            said (`tcp_icmp`), or None.
         opened: the handshake has been completed; stays True.
     """
 
@@ -71,6 +72,7 @@ class Tcb:
         self._outbox: list[Packet] = []
         self._ack_due = False
         self._time_wait_ends: int | None = None
+        self._soft_error: int | None = None
         self._keepalive = KeepaliveTimer(settings.keepalive)
         self._next_invalid_answer = 0
 
@@ -181,7 +183,7 @@ class Tcb:
         if self._time_wait_ends is not None and now >= self._time_wait_ends:
             self._enter_closed(None)
         if self._snd.deadline is not None and now >= self._snd.deadline and not self._snd.timer_expired(now):
-            self._enter_closed(errno.ETIMEDOUT)
+            self._enter_closed(self._soft_error or errno.ETIMEDOUT)
         if self._keepalive.deadline is not None and now >= self._keepalive.deadline:
             self._keep_alive(now)
         self._output(now)
@@ -200,6 +202,15 @@ class Tcb:
             case _:
                 self._arrives(packet, now)
         self._output(now)
+
+    def error_arrives(self, kind: IcmpKind, seq: int) -> bool:
+        """An ICMP error about our segment `seq`: whether that is in flight, so that it counts (`tcp_icmp`)."""
+        if not self._snd.snd_una <= from_wire(seq, self._snd.snd_una) < self._snd.snd_max:
+            return False
+        self._soft_error = ERRNO[kind]
+        if ends(kind, self.state, self._snd.active):
+            self._enter_closed(self._soft_error)
+        return True
 
     # Section 3.10.7.3: SYN-SENT.
 
@@ -298,6 +309,7 @@ class Tcb:
             if segment_length(packet) == 0:
                 self._snd.duplicate_ack(packet.window)
         if ack >= self._snd.snd_una:
+            self._soft_error = None
             self._snd.update_window(seq, ack, packet.window)
         if self._snd.fin_acknowledged:
             self._our_fin_acknowledged(now)
@@ -364,7 +376,7 @@ class Tcb:
             self._emit(self._snd.snd_una - 1, 0, b"")  # SEG.SEQ = SND.NXT-1 (section 3.8.4)
         else:
             self._emit(self._snd.snd_max, RST, b"")
-            self._enter_closed(errno.ETIMEDOUT)
+            self._enter_closed(self._soft_error or errno.ETIMEDOUT)
 
     def _send_reset_for(self, packet: Packet) -> None:
         reset = reset_for(packet)

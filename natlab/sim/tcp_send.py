@@ -45,6 +45,7 @@ class SendSide:
     """All times are integer nanoseconds; sequence numbers do not wrap (`tcp_sequence`).
 
     Attributes:
+        active: we dialled.
         snd_una, snd_nxt, snd_max: oldest unacknowledged, next to send, highest ever sent plus one.
         fin_queued: no more will be written; the FIN follows the last byte.
         deadline: when to call `timer_expired`, or None.
@@ -64,6 +65,7 @@ class SendSide:
         "_timed",
         "_timeouts",
         "_wl",
+        "active",
         "congestion",
         "deadline",
         "fin_queued",
@@ -75,6 +77,7 @@ class SendSide:
     )
 
     def __init__(self, iss: int, settings: TcpSettings, *, active: bool) -> None:
+        self.active = active
         self.iss = self.snd_una = self.snd_nxt = self.snd_max = iss
         self.fin_queued = False
         self.deadline: int | None = None

@@ -2,9 +2,9 @@
 
 A datagram goes to the socket bound to its destination; one bound to that very address is preferred over one bound to
 the wildcard. Among sockets that share an endpoint by SO_REUSEPORT the sender's endpoint decides, always the same way.
-A datagram for nobody vanishes, and so does one too long for IP.
+A datagram for nobody is answered with ICMP "port unreachable", unless it was multicast; one too long for IP vanishes.
 
-Not modelled: ICMP port unreachable, connected sockets, broadcast, checksums. A multicast datagram goes to one
+Not modelled: connected sockets (so nobody hears of ICMP errors), broadcast, checksums. A multicast datagram goes to one
 of the sockets that share its group, not to all.
 """
 
@@ -23,7 +23,7 @@ from natlab.net.waiting import Waiters
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import LOOPBACK, WILDCARD, Binding, PortTable
+from natlab.sim.ports import LOOPBACK, MULTICAST_GROUPS, WILDCARD, Binding, PortTable
 
 T = TypeVar("T")
 
@@ -79,15 +79,23 @@ class UdpLayer:
     Args:
         transmit: hands a packet to the IP layer.
         source_ip: the local address from which a destination is reached.
+        unreachable: is told of a datagram for nobody.
     """
 
     def __init__(
-        self, loop: SimLoop, tap: Tap, rng: Random, transmit: Callable[[Packet], None], source_ip: Callable[[str], str]
+        self,
+        loop: SimLoop,
+        tap: Tap,
+        rng: Random,
+        transmit: Callable[[Packet], None],
+        source_ip: Callable[[str], str],
+        unreachable: Callable[[Packet], None],
     ) -> None:
         self.loop = loop
         self._tap = tap
         self._transmit = transmit
         self._source_ip = source_ip
+        self._unreachable = unreachable
         self._ports = PortTable(rng)
         self._sockets: dict[Endpoint, list[SimUdpSocket]] = {}
 
@@ -123,6 +131,8 @@ class UdpLayer:
             verdict, reason = Verdict.DROPPED, "receive queue full"
         if self._tap.on:
             self._tap.seen(packet, verdict, reason)
+        if sharing is None and to.ip not in MULTICAST_GROUPS:
+            self._unreachable(packet)
 
 
 def pick(sharing: Sequence[T], packet: Packet) -> T:

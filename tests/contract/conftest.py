@@ -20,7 +20,7 @@ from natlab import netns
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
 from natlab.events import Journal
-from natlab.nat import NatBox
+from natlab.nat import NatBox, NatConfig
 from natlab.net import Network
 from natlab.net.sockets import SystemNetwork
 from natlab.sim import Internet, SimLoop
@@ -48,6 +48,10 @@ class Simulated:
         if nat is None:
             return self.internet.host(name, delay=delay)
         return self.internet.host(name, behind=self.internet.nat(f"{name}'s NAT", nat, delay=delay), delay=0)
+
+    def silence(self):
+        """An endpoint that does not answer: a NAT box with nobody behind it."""
+        return Endpoint(self.internet.nat("silent", NatConfig(), delay=DELAY).external_ip, 80)
 
     def run(self, main):
         return self.loop.run(main)
@@ -82,6 +86,10 @@ class Namespaces:
         there, back = delay if isinstance(delay, tuple) else (delay, delay)
         self.wire.attach(namespace, private if nat else public, box=box, there=there, back=back)
         return SystemNetwork(namespace.open_socket)
+
+    def silence(self):
+        self.host("silent", NatConfig())
+        return Endpoint(f"{10 + self.count}.0.0.1", 80)
 
     def run(self, main):
         async def on_the_wire():
@@ -125,12 +133,14 @@ def pytest_terminal_summary(terminalreporter):
 
 @dataclass
 class Place:
-    """Two networks that reach each other, the address of the second, and how to run a coroutine there."""
+    """Two networks that reach each other, the address of the second, how to run a coroutine there, and, where packets
+    take time, an endpoint that does not answer."""
 
     here: Network
     there: Network
     address: str
     run: object
+    silence: Endpoint | None = None
 
     def at(self, port=0):
         """An endpoint there."""
@@ -153,7 +163,7 @@ class Place:
 def two_hosts_on(ground_type):
     with ground_type() as ground:
         here, there = ground.host("here"), ground.host("there")
-        yield Place(here, there, there.addresses()[0], ground.run)
+        yield Place(here, there, there.addresses()[0], ground.run, ground.silence())
 
 
 @contextmanager

@@ -212,12 +212,11 @@ def test_a_refused_dial_frees_its_port(place, errno_of):
 
 def test_a_cancelled_dial_frees_its_port(two_hosts):
     async def main():
-        silence = Endpoint("99.0.0.1", 80)
         port = await two_hosts.here.listen_tcp(two_hosts.home())
         port.close()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await two_hosts.here.dial_tcp(silence, local=port.local)
+                await two_hosts.here.dial_tcp(two_hosts.silence, local=port.local)
         (await two_hosts.here.listen_tcp(port.local)).close()
 
     two_hosts.run(main())
@@ -233,7 +232,7 @@ def test_nobody_listens(place, errno_of):
 
 
 def test_nobody_answers(two_hosts, errno_of):
-    assert two_hosts.run(errno_of(two_hosts.here.dial_tcp(Endpoint("99.0.0.1", 80)))) == "ETIMEDOUT"
+    assert two_hosts.run(errno_of(two_hosts.here.dial_tcp(two_hosts.silence))) == "ETIMEDOUT"
 
 
 def test_no_port_is_number_0(place, errno_of):

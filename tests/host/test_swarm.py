@@ -9,6 +9,7 @@ from natlab.endpoint import Endpoint
 from natlab.errors import NatlabError, UnreachableError
 from natlab.events import ConnectionOpened, DialFailed
 from natlab.host import swarm
+from natlab.nat import NatConfig
 from natlab.transport import negotiate, upgrade
 from natlab.upgrade import multistream, noise
 from natlab.wire import address
@@ -145,14 +146,15 @@ def test_a_taken_four_tuple_makes_the_dial_leave_from_another_port(world):
 
 
 def test_nobody_home_takes_five_seconds(sim):
-    """An address that nobody has: no RST, only silence."""
+    """A NAT box that drops what comes: no RST, only silence."""
+    silent = sim.internet.nat("silent", NatConfig()).external_ip
 
     async def main(alice):
         loop = asyncio.get_running_loop()
         nobody = PrivateKey(bytes(32))
         started = loop.time()
         with pytest.raises(UnreachableError) as error:
-            await alice.dial(f"/ip4/99.0.0.1/tcp/4001/p2p/{swarm.PeerId.from_public_key(nobody.public)}")
+            await alice.dial(f"/ip4/{silent}/tcp/4001/p2p/{swarm.PeerId.from_public_key(nobody.public)}")
         assert error.value.attempts[0][1].errno == errno.ETIMEDOUT
         assert loop.time() - started == pytest.approx(swarm.TCP_CONNECT_TIMEOUT)
 

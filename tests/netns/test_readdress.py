@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from natlab.endpoint import Endpoint
 from natlab.errors import DecodeError
 from natlab.netns.readdress import readdress
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, IcmpKind, IPProtocol, Packet, echo_reply, echo_request, icmp_error
 from natlab.wire import ip
 
 INSIDE, OUTSIDE, REMOTE = Endpoint("192.168.1.2", 4001), Endpoint("11.0.0.1", 61000), Endpoint("12.0.0.1", 9)
@@ -26,6 +26,42 @@ def test_it_is_what_writing_the_packet_anew_gives(protocol, source, destination,
     packet = Packet(protocol, source, destination, payload, seq=7 if protocol == 6 else 0)
     translated = packet._replace(source=new_source, destination=new_destination)
     assert ip.decode(readdress(ip.encode(packet), translated)) == translated
+
+
+@given(endpoints, endpoints, endpoints, st.integers(0, 255), st.binary(max_size=50))
+def test_a_ping_too_with_its_identifier(source, to, new_source, ttl, payload):
+    ping = echo_request(source, to.ip, 3, payload)
+    translated = ping._replace(source=new_source, ttl=ttl)
+    assert ip.decode(readdress(ip.encode(ping), translated)) == translated
+    reply, back = echo_reply(translated), echo_reply(ping)
+    assert ip.decode(readdress(ip.encode(reply), back)) == back
+
+
+@given(st.sampled_from([1, 6, 17]), endpoints, endpoints, endpoints, st.binary(max_size=50), st.integers(8, 90))
+def test_and_what_an_icmp_error_quotes_as_far_as_it_is_there(protocol, inside, outside, remote, payload, room):
+    sent = Packet(protocol, inside, remote, payload, seq=7 if protocol == 6 else 0)
+    if protocol == 1:
+        sent = echo_request(inside, remote.ip, 3, payload)
+    error = icmp_error(IcmpKind.TIME_EXCEEDED, "99.0.0.1", sent._replace(source=outside))
+    data = cut(ip.encode(error), 28 + 20 + room)
+    quoted = ip.decode(data).quoted
+    translated = error._replace(
+        destination=Endpoint(inside.ip, 0), icmp=error.icmp._replace(quoted=quoted._replace(source=inside))
+    )
+    arrived = readdress(data, translated)
+    assert ip.decode(arrived) == translated
+    if 28 + 20 + room >= error.size:
+        assert arrived[28:] == ip.encode(sent)  # the quoted checksums are right too
+
+
+def cut(data: bytes, length: int) -> bytes:
+    """An IPv4 packet with an ICMP error, not longer than this, its checksums put right."""
+    cut = bytearray(data[:length])
+    cut[2:4] = len(cut).to_bytes(2, "big")
+    for at, part in ((10, slice(0, 20)), (22, slice(20, None))):
+        cut[at : at + 2] = bytes(2)
+        cut[at : at + 2] = ip.checksum(bytes(cut[part])).to_bytes(2, "big")
+    return bytes(cut)
 
 
 def with_options(packet: Packet, ip_options: bytes, tcp_options: bytes) -> bytes:

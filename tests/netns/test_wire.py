@@ -1,6 +1,9 @@
 """The wire: delay, the NAT boxes on it, and what it drops."""
 
 import asyncio
+import errno
+import socket
+import struct
 import subprocess
 from random import Random
 
@@ -12,9 +15,11 @@ from natlab.events import Journal
 from natlab.nat import NatBox, NatConfig
 from natlab.net.sockets import SystemNetwork
 from natlab.netns import Namespace, Wire
+from natlab.packet import IPProtocol
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 ANY = Endpoint("0.0.0.0", 0)
+IP_RECVERR = 11  # linux/in.h
 
 
 @pytest.fixture
@@ -49,8 +54,8 @@ def test_each_way_has_its_delay(ends):
             sender.send(b"x", receiver.local)
             await receiver.receive()
             took.append(asyncio.get_running_loop().time() - begin)
-        for socket in sockets:
-            socket.close()
+        for end in sockets:
+            end.close()
         return took
 
     there, back = run(wire, main())
@@ -99,6 +104,98 @@ def test_a_megabyte_passes_through_a_nat_unharmed(ends):
         return bytes(received)
 
     assert run(wire, main()) == data
+
+
+@pytest.fixture
+def two_boxes(ends):
+    """Alice and Bob, each behind a box; Bob's lets everybody in at port 9."""
+    wire, alice, bob = ends
+    homes = [
+        NatBox("home", NatConfig(port_allocation="random"), "11.0.0.1", Random(1), Journal(kinds=())),
+        NatBox("office", NatConfig(), "12.0.0.1", Random(2), Journal(kinds=())),
+    ]
+    wire.attach(alice, "192.168.1.2", box=homes[0], there=0.005, back=0.005)
+    wire.attach(bob, "192.168.2.2", box=homes[1], there=0.005, back=0.005)
+    homes[1].forward(IPProtocol.UDP, Endpoint("12.0.0.1", 9), Endpoint("192.168.2.2", 9), 0)
+    return wire, alice, bob
+
+
+def connected(namespace, to, ttl=64):
+    """A connected UDP socket of the kernel, which hears of ICMP errors, and the addresses that they came from."""
+    made = namespace.open_socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    made.connect(to)
+    made.setblocking(False)
+    return made
+
+
+async def error_at(made):
+    """The errno, the ICMP type and code, and who sent the error (struct sock_extended_err, then a sockaddr_in)."""
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        try:
+            data, ancillary, _, _ = made.recvmsg(100, 512, socket.MSG_ERRQUEUE)
+        except BlockingIOError:
+            continue
+        assert data == b"probe"  # what was quoted belongs to this very socket
+        number, _, kind, code = struct.unpack_from("=IBBB", ancillary[0][2])
+        return errno.errorcode[number], kind, code, socket.inet_ntoa(ancillary[0][2][20:24])
+    return None
+
+
+def test_rfc_5508_req_4_a_kernel_behind_a_box_understands_an_error_about_its_datagram(two_boxes):
+    wire, alice, _ = two_boxes
+
+    async def main():
+        with connected(alice, ("12.0.0.1", 9)) as made:
+            made.send(b"probe")
+            return await error_at(made)
+
+    # bob's kernel says so of its own address; his box makes that its own (REQ-5)
+    assert run(wire, main()) == ("ECONNREFUSED", 3, 3, "12.0.0.1")
+
+
+def test_a_traceroute_through_two_boxes(two_boxes):
+    wire, alice, _ = two_boxes
+
+    async def main():
+        hops = []
+        for ttl in range(1, 5):
+            with connected(alice, ("12.0.0.1", 9), ttl) as made:
+                made.send(b"probe")
+                hops.append(await error_at(made))
+        return hops
+
+    assert run(wire, main()) == [
+        ("EHOSTUNREACH", 11, 0, "11.0.0.1"),
+        ("EHOSTUNREACH", 11, 0, "192.0.0.8"),
+        ("EHOSTUNREACH", 11, 0, "12.0.0.1"),
+        ("ECONNREFUSED", 3, 3, "12.0.0.1"),
+    ]
+
+
+def test_a_kernel_s_ping_through_a_box_and_at_a_box(ends):
+    wire, alice, bob = ends
+    box = NatBox("home", NatConfig(port_allocation="random"), "11.0.0.1", Random(1), Journal(kinds=()))
+    wire.attach(alice, "192.168.1.2", box=box, there=0.001, back=0.001)
+    wire.attach(bob, "12.0.0.1", there=0.001, back=0.001)
+
+    async def ping(where, to):
+        """What it got: the identifier and sequence are the kernel's own (RFC 5508 REQ-1)."""
+        where.set("net.ipv4.ping_group_range", "0 0")
+        made = where.open_socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+        with made:
+            made.setblocking(False)
+            made.sendto(bytes([8, 0, 0, 0, 0, 0, 0, 5]) + b"hello", (to, 0))
+            loop = asyncio.get_running_loop()
+            data, sender = await asyncio.wait_for(loop.sock_recvfrom(made, 100), 3)
+            return data[0], data[6:], sender[0]
+
+    async def main():
+        return [await ping(alice, "12.0.0.1"), await ping(bob, "11.0.0.1")]
+
+    assert run(wire, main()) == [(0, b"\0\x05hello", "12.0.0.1"), (0, b"\0\x05hello", "11.0.0.1")]
 
 
 def test_ipv6_does_not_pass_and_disturbs_nobody(ends):

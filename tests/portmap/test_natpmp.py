@@ -61,7 +61,7 @@ def test_3_3_a_mapping_that_packets_made_is_found_again(home) -> None:
     socket = house.udp(house.alice, 4001)
     socket.send(b"hello", Endpoint(house.bob.ip, 9))
     house.loop.advance(1.0)
-    seen = house.journal.of(PacketSeen)[-1].packet.source
+    seen = next(event.packet.source for event in house.journal.of(PacketSeen) if event.place == "bob")
     assert seen.port != 4001
     assert map_port(house, house.alice, UDP, 4001, 4001).external_port == seen.port
 
@@ -146,7 +146,8 @@ def test_3_1_a_silent_gateway_is_asked_nine_times_in_128_seconds(home) -> None:
     with pytest.raises(UnreachableError, match="9 requests"):
         house.run(natpmp.external_address(house.udp(house.alice), GATEWAY))
     assert house.loop.time() - began == pytest.approx(127.75)
-    sent = [event.time for event in house.journal.of(PacketSeen) if event.verdict is Verdict.SENT]
+    seen = house.journal.of(PacketSeen)
+    sent = [event.time for event in seen if event.place == "alice" and event.verdict is Verdict.SENT]
     assert [round(time - began, 3) for time in sent] == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 31.75, 63.75]
 
 

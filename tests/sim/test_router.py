@@ -8,6 +8,8 @@ from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
 from natlab.events import Verdict
 from natlab.nat import NatConfig
+from natlab.packet import Icmp, IcmpKind
+from natlab.sim.router import CORE_IP
 
 
 def send(world, host, to, port=5000):
@@ -20,17 +22,21 @@ def send(world, host, to, port=5000):
     world.run(main())
 
 
-def test_the_core_drops_what_it_has_no_route_for(world):
-    send(world, world.host("alice"), Endpoint("192.168.1.2", 9))
-    [event] = world.packets("internet")
-    assert event.verdict is Verdict.DROPPED and event.reason == "no route to 192.168.1.2"
+def test_the_core_drops_what_it_has_no_route_for_and_says_so(world):
+    alice = world.host("alice")
+    send(world, alice, Endpoint("192.168.1.2", 9))
+    dropped, answer = world.packets("internet")
+    assert dropped.verdict is Verdict.DROPPED and dropped.reason == "no route to 192.168.1.2"
+    assert answer.packet.icmp == Icmp(IcmpKind.HOST_UNREACHABLE, dropped.packet)
+    assert (answer.packet.source.ip, answer.packet.destination.ip) == (CORE_IP, alice.ip)
+    assert world.packets("alice")[-1].packet == answer.packet
 
 
 def test_a_packet_keeps_its_number_from_hop_to_hop(world):
     alice = world.host("alice", behind=world.nat("home", NatConfig()))
     bob = world.host("bob")
     send(world, alice, Endpoint(bob.ip, 9))
-    hops = world.packets()
+    hops = [event for event in world.packets() if event.packet.icmp is None]
     assert [(event.place, event.verdict) for event in hops] == [
         ("alice", Verdict.SENT),
         ("home", Verdict.TRANSLATED),

@@ -8,7 +8,9 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError, SocketError
 from natlab.events import Verdict
+from natlab.nat import NatConfig
 from natlab.sim.streams import BACKLOG
+from natlab.sim.tcp_state import State
 
 PORT = Endpoint("0.0.0.0", 4001)
 
@@ -113,12 +115,18 @@ class TestBytes:
         results = world.run(main())
         assert [type(result) for result in results] == [ClosedError] * 3
 
-    def test_a_peer_that_vanishes_is_given_up(self, world, alice, bob):
+    @pytest.mark.parametrize(("silently", "why"), [(True, "timed out"), (False, "No route to host")])
+    def test_a_peer_that_vanishes_is_given_up_and_an_icmp_error_is_the_reason(self, world, alice, bob, silently, why):
         async def main():
             dialled, _ = await connected(alice, bob)
-            del world.internet._core._routes[bob.ip]
+            if silently:
+                world.internet.partition("bob")
+            else:
+                world.internet._core.detach(bob.ip)
             await dialled.write(b"anybody?")
-            with pytest.raises(ClosedError, match="timed out"):
+            await asyncio.sleep(60)
+            assert dialled.tcb.state is State.ESTABLISHED
+            with pytest.raises(ClosedError, match=why):
                 await dialled.read()
 
         world.run(main(), limit=4000)
@@ -131,8 +139,13 @@ class TestDial:
         assert world.packets("bob", Verdict.DROPPED)[0].reason.endswith("answered with RST")
 
     def test_nobody_there_times_out_as_linux_does(self, world, alice):
-        assert world.run(errno_of(alice.dial_tcp(Endpoint("99.0.0.1", 80)))) == "ETIMEDOUT"
+        silent = world.nat("silent", NatConfig())
+        assert world.run(errno_of(alice.dial_tcp(Endpoint(silent.external_ip, 80)))) == "ETIMEDOUT"
         assert world.loop.time() == pytest.approx(131)
+
+    def test_an_address_that_nobody_has_is_unreachable_at_once(self, world, alice):
+        assert world.run(errno_of(alice.dial_tcp(Endpoint("99.0.0.1", 80)))) == "EHOSTUNREACH"
+        assert world.loop.time() == pytest.approx(0.020)
 
     def test_one_port_both_listens_and_dials_if_both_say_so(self, world, alice, bob):
         async def main():
@@ -158,12 +171,14 @@ class TestDial:
         assert world.run(main()) == ("EADDRNOTAVAIL", Endpoint(alice.ip, 4001))
 
     def test_a_dial_that_failed_or_was_cancelled_frees_its_port(self, world, alice, bob):
+        silent = world.nat("silent", NatConfig())
+
         async def main():
             await errno_of(alice.dial_tcp(Endpoint(bob.ip, 80), local=PORT))
             for _ in range(2):
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(5):
-                        await alice.dial_tcp(Endpoint("99.0.0.1", 80), local=PORT)
+                        await alice.dial_tcp(Endpoint(silent.external_ip, 80), local=PORT)
             (await alice.listen_tcp(PORT)).close()
 
         world.run(main())

@@ -6,6 +6,7 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError, SocketError
 from natlab.events import Verdict
+from natlab.packet import Icmp, IcmpKind
 from natlab.sim.udp import RECEIVE_QUEUE
 
 ANY = Endpoint("0.0.0.0", 0)
@@ -40,8 +41,11 @@ def test_a_datagram_for_nobody_is_dropped_and_says_so(world, alice, bob):
         await asyncio.sleep(1)
 
     world.run(main())
-    [event] = world.packets("bob")
+    event, answer = world.packets("bob")
     assert (event.verdict, event.reason) == (Verdict.DROPPED, "no UDP socket on port 53")
+    assert answer.packet.icmp == Icmp(IcmpKind.PORT_UNREACHABLE, event.packet)
+    last = world.packets("alice")[-1]
+    assert (last.verdict, last.reason) == (Verdict.DROPPED, "a UDP socket that is not connected is told of no error")
 
 
 def test_the_exact_address_is_preferred_over_the_wildcard(world, alice, bob):

@@ -79,7 +79,7 @@ def _choose(
     """The lines of the ladder, the steps between them, and those of them to be shown."""
     _check(hosts, show)
     found = [step for step in _all_steps(events, names) if since <= step.time <= until]
-    places = topology.in_line(hosts, core=any(step.places[0] in hosts and step.places[-1] == CORE for step in found))
+    places = topology.in_line(hosts, core=any(_with_the_core(step, hosts) for step in found))
     visible = [cut for step in found if (cut := _within(step, places))]
     return places, visible, [step for step in visible if step.topic in show or ("drop" in show and step.end)]
 
@@ -104,6 +104,12 @@ def _within(step: Step, places: Sequence[str]) -> Step | None:
     if step.places[0] not in places or step.places[-1] not in places:
         return None
     return replace(step, stops=tuple(stop for stop in step.stops if stop.place in places))
+
+
+def _with_the_core(step: Step, hosts: Sequence[str]) -> bool:
+    """Whether it goes from one of the hosts to the core, or from there to one of them."""
+    first, last = step.places[0], step.places[-1]
+    return (first in hosts and last == CORE) or (first == CORE and last in hosts)
 
 
 def _end(steps: Sequence[Step]) -> float:
