@@ -30,11 +30,12 @@ def configure(gateway: GatewayConfig | Iterable[str]) -> GatewayConfig | None:
 
 
 def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: int) -> Endpoint:
-    """A port forward without an end; see `Lab.forward`."""
+    """A port forward without an end; see `Lab.forward`. In a firewall, it is a hole for one endpoint."""
     if host.behind != router.name:
         where = f"behind {host.behind}" if host.behind else "on the public internet"
         raise LabError(f"{host.name} is {where}, not behind {router.name}: forward to a computer behind {router.name}")
-    external, internal = Endpoint.of(router.external_ip, port), Endpoint.of(host.ip, to_port)
+    translates = router.box.config.translates
+    external, internal = Endpoint.of(router.external_ip if translates else host.ip, port), Endpoint.of(host.ip, to_port)
     router.forward_port(_protocol(protocol), external, internal)
     return external
 

@@ -11,6 +11,8 @@ box (`NatBox.forward`), which does the translating; the table adds what only the
 A grant is limited: ports below `first_port` belong to the gateway, each host has a quota, and so have all together.
 Whoever holds a port for one transport protocol keeps others from it for the other one too (RFC 6886 section 3.3).
 
+*Not modelled*: leases on other external addresses than the box's first one.
+
 No protocol's words here, and no clock: virtual time comes in, a `Lease` or a `Denial` comes out.
 """
 
@@ -200,7 +202,8 @@ class Leases:
         if wish.exact:
             return wish.port if free(wish.port) else None
         visible = self.visible(wish.protocol, wish.internal)
-        for port in (visible.port if visible else 0, wish.port):
+        ours = visible is not None and visible.ip == self._box.external_ip
+        for port in (visible.port if visible and ours else 0, wish.port):
             if port and free(port):
                 return port
         ports = range(self.config.first_port, 65536)

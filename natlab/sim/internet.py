@@ -123,6 +123,10 @@ class Internet:
             LabError: also when the LAN overlaps a network on the way out.
         """
         self._check_name(name)
+        if gateway is not None and not config.translates:  # RFC 6886 section 3.8
+            raise LabError(
+                f"{name} is a firewall and has no ports to give out (RFC 6886 section 3.8): leave gateway out"
+            )
         ways = both_ways(link, delay, loss)
         inside = self._lan_for(name, config, address, behind, lan)
         if config.translates:

@@ -34,6 +34,17 @@ def test_a_forward_by_hand_opens_a_port_to_strangers_until_it_is_taken_back() ->
     assert list(lab.mappings.ended_by) == ["port forward: taken back"]
 
 
+def test_a_forward_in_a_firewall_is_a_hole_for_one_endpoint() -> None:
+    lab = Lab(seed=1)
+    wall = lab.nat("firewall", name="wall")
+    alice, bob = lab.host("alice", behind=wall), lab.host("bob")
+    lab.run(alice.listen(4001))
+    assert lab.forward(wall, 4001, alice) == Endpoint(alice.ip, 4001)
+    lab.run(bob.dial(f"{alice.ip}:4001"))
+    with pytest.raises(LabError, match="is a firewall and has no ports to give out"):
+        lab.nat("firewall", gateway="pcp")
+
+
 def test_a_forward_leads_through_two_boxes() -> None:
     lab = Lab(seed=1)
     outer = lab.nat("home", name="outer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from ipaddress import ip_network
 
 import pytest
 
@@ -177,6 +178,48 @@ def test_a_port_forward_ends_with_its_lease_unless_it_is_renewed() -> None:
     box.forward(UDP, ALICE_OUTSIDE, ALICE, 99 * SECOND, until=200 * SECOND)
     assert isinstance(box.inbound(udp(STRANGER, ALICE_OUTSIDE), 199 * SECOND), Packet)
     assert reason(box.inbound(udp(STRANGER, ALICE_OUTSIDE), 200 * SECOND)).startswith("no mapping")
+
+
+def test_a_port_forward_for_some_remotes_admits_no_others() -> None:
+    box = make_box(filtering=APD)
+    box.forward(UDP, ALICE_OUTSIDE, ALICE, 0, remotes=((ip_network("12.0.0.0/24"), 9000), (ip_network("2600::/16"), 0)))
+    assert isinstance(box.inbound(udp(BOB, ALICE_OUTSIDE), 1), Packet)
+    for other in (STRANGER, Endpoint(BOB.ip, 9001)):
+        assert reason(box.inbound(udp(other, ALICE_OUTSIDE), 1)).startswith("filtering")
+    box.forward(UDP, ALICE_OUTSIDE, ALICE, 1)
+    assert isinstance(box.inbound(udp(STRANGER, ALICE_OUTSIDE), 2), Packet)
+
+
+def test_who_holds_an_endpoint_and_where_everybody_sees_it() -> None:
+    box = make_box(udp_timeout=10, udp_unanswered_timeout=10)
+    assert box.holder(UDP, ALICE_OUTSIDE, 0) is box.external_of(UDP, ALICE, 0) is None
+    box.outbound(udp(ALICE, BOB), 0)
+    assert (box.holder(UDP, ALICE_OUTSIDE, 1), box.external_of(UDP, ALICE, 1)) == (ALICE, ALICE_OUTSIDE)
+    assert box.holder(TCP, ALICE_OUTSIDE, 1) is None and not box.has_forward(UDP, ALICE, 1)
+    assert box.external_of(UDP, ALICE, 10 * SECOND) is None
+    box.forward(UDP, CAROL_OUTSIDE, ALICE, 0, until=20 * SECOND)
+    assert box.external_of(UDP, ALICE, 19 * SECOND) == CAROL_OUTSIDE and box.has_forward(UDP, ALICE, 19 * SECOND)
+    assert box.external_of(UDP, ALICE, 20 * SECOND) is None and not box.has_forward(UDP, ALICE, 20 * SECOND)
+
+
+def test_where_everybody_sees_an_endpoint_has_no_answer_if_it_depends_on_who_looks() -> None:
+    box = make_box(mapping=APD)
+    box.outbound(udp(ALICE, BOB), 0)
+    assert box.external_of(UDP, ALICE, 1) is None
+
+
+def test_a_reboot_is_noted() -> None:
+    box = make_box()
+    assert box.up_since == 0
+    box.reboot(7 * SECOND)
+    assert box.up_since == 7 * SECOND
+
+
+def test_a_lease_that_is_over_says_so() -> None:
+    box = make_box(journal := Journal())
+    box.forward(UDP, ALICE_OUTSIDE, ALICE, 0, until=100 * SECOND)
+    box.expire(100 * SECOND)
+    assert [event.reason for event in journal.of(MappingEnded)] == ["port forward: its lease was over"]
 
 
 def test_a_port_forward_that_is_taken_back_is_over_at_once() -> None:

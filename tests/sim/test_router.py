@@ -9,6 +9,7 @@ from natlab.errors import SocketError
 from natlab.events import Verdict
 from natlab.nat import NatConfig
 from natlab.packet import Icmp, IcmpKind
+from natlab.portmap import GatewayConfig
 from natlab.sim.router import CORE_IP
 
 
@@ -117,3 +118,63 @@ def test_rfc_5382_req_4_and_does_not_leave_if_the_host_inside_has_dialled_back(w
     world.run(main())
     assert Verdict.DROPPED in [event.verdict for event in world.packets("home")]
     assert Verdict.SENT not in [event.verdict for event in world.packets("home")]
+
+
+# The router itself
+
+
+def served(world, **axes):
+    """A household whose router runs its services, and its two hosts."""
+    home = world.nat("home", NatConfig(), gateway=GatewayConfig(**axes))
+    world.run(home.gateway.start())
+    return home, world.host("alice", behind=home), world.host("carol", behind=home)
+
+
+def test_without_services_a_packet_to_the_router_ends_there(world):
+    alice = world.host("alice", behind=world.nat("home", NatConfig()))
+    send(world, alice, Endpoint("192.168.1.1", 5351))
+    assert [(event.place, event.reason) for event in world.packets()][1:] == [("home", "home runs no gateway services")]
+
+
+def test_a_packet_to_the_router_is_seen_there_once(world):
+    _, alice, _ = served(world)
+    send(world, alice, Endpoint("192.168.1.1", 9))
+    assert [(event.place, event.verdict) for event in world.packets()] == [
+        ("alice", Verdict.SENT),
+        ("home", Verdict.DROPPED),
+    ]
+
+
+def test_what_hosts_multicast_reaches_the_router_and_what_it_multicasts_reaches_all_hosts(world):
+    home, alice, carol = served(world, services=("nat-pmp",))
+    ears = [world.run(host.bind_udp(Endpoint("224.0.0.1", 5350))) for host in (alice, carol)]
+    send(world, alice, Endpoint("224.0.0.1", 5350))
+    assert world.packets("carol") == [] and world.packets("home")[0].verdict is Verdict.DROPPED
+    home.reboot()
+    for ear in ears:
+        assert world.run(ear.receive())[1] == Endpoint("192.168.1.1", 5351)
+
+
+def test_a_host_joins_the_groups_there_are_and_no_others(world):
+    alice = world.host("alice")
+    with pytest.raises(SocketError, match="EADDRNOTAVAIL"):
+        world.run(alice.bind_udp(Endpoint("224.0.0.251", 5353)))
+
+
+def test_each_host_knows_its_gateway(world):
+    outer = world.nat("outer", NatConfig())
+    inner = world.nat("inner", NatConfig(), behind=outer)
+    assert world.host("alice", behind=inner).gateway() == inner.gateway_ip == "192.168.2.1"
+    assert world.host("carol", behind=outer).gateway() == outer.gateway_ip == "192.168.1.1"
+    assert world.host("bob").gateway() is None
+
+
+def test_a_forward_by_hand_and_back(world):
+    home = world.nat("home", NatConfig())
+    alice, bob = world.host("alice", behind=home), world.host("bob")
+    external, internal = Endpoint(home.external_ip, 9), Endpoint(alice.ip, 9)
+    home.forward_port(17, external, internal)
+    send(world, bob, external)
+    home.unforward_port(17, external)
+    send(world, bob, external, port=5001)
+    assert [event.verdict for event in world.packets("home")] == [Verdict.TRANSLATED, Verdict.DROPPED]
