@@ -17,6 +17,7 @@ from natlab.errors import NatlabError
 from natlab.events import HandlerFailed
 from natlab.host import Node
 from natlab.nat import Behaviour
+from natlab.portmap import GatewayConfig
 from natlab.protocol.circuit import Limit
 from natlab.protocol.reservations import RelayLimits
 
@@ -60,7 +61,7 @@ def told(name: str, seed: int) -> Told:
 
 
 def _tables_and_pictures(lab: Lab) -> Iterator[object]:
-    for table in (lab.packets, lab.mappings, lab.observations, lab.connections, lab.punches):
+    for table in (lab.packets, lab.mappings, lab.port_mappings, lab.observations, lab.connections, lab.punches):
         yield table.dtypes.to_dict(), table.to_csv()
     graph = lab.reachability
     yield list(graph.nodes(data=True)), list(graph.edges(data=True))
@@ -199,6 +200,22 @@ async def _all(*verbs: object) -> list[object]:
     return answers
 
 
+def gateways(seed: int) -> Lab:
+    """Leases by all three protocols, renewed, refused, lost in a reboot, made again; a node at its mapped address."""
+    lab = Lab(seed)
+    home = lab.nat("home", gateway=GatewayConfig(leases_per_host=3))
+    alice, carol = lab.node("alice", home), lab.host("carol", home, loss=0.1)
+    lab.run(
+        _all(alice.map_ports(), *(carol.map_port(4001 + n, by=by) for n, by in enumerate(("pcp", "nat-pmp", "upnp"))))
+    )
+    lab.run(_all(carol.map_port(5000), lab.node("bob").dial(alice.addresses[1])))
+    lab.at(lab.now + 100.0, lab.reboot, "home")
+    lab.advance(1000.0)
+    carol.close()
+    lab.run(home.gateway.close())
+    return lab
+
+
 SCENARIOS: dict[str, Callable[[int], Lab]] = {
-    play.__name__: play for play in (punch, punch_grid, lossy, timers, relay_limits, bare_hosts)
+    play.__name__: play for play in (punch, punch_grid, lossy, timers, relay_limits, bare_hosts, gateways)
 }

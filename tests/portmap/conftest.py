@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from natlab.endpoint import Endpoint
+from natlab.errors import RefusedError
 from natlab.events import Journal
 from natlab.nat import NatConfig
-from natlab.portmap import GatewayConfig
+from natlab.packet import IPProtocol
+from natlab.portmap import GatewayConfig, igd
 from natlab.sim import Internet, SimLoop
 
 SECOND = 1_000_000_000
@@ -45,6 +47,32 @@ class Home:
         except Exception:  # nobody can send anything any more, or a second has passed
             return False
         return True
+
+
+class Desk:
+    """Alice at her gateway: `desk.call("GetStatusInfo")`, as somebody else with `host=`."""
+
+    def __init__(self, house) -> None:
+        self.house = house
+        self.control = house.run(igd.discover(house.alice, house.alice.ip, "192.168.1.1"))
+
+    def call(self, action, host=None, **arguments):
+        return self.house.run(igd.call(host or self.house.alice, self.control, action, **arguments))
+
+    def add(self, action="AddPortMapping", host=None, port=4001, inside=4001, **changes):
+        host = host or self.house.alice
+        arguments = igd._arguments(IPProtocol.UDP, port, Endpoint(host.ip, inside), 3600) | changes
+        return self.call(action, host, **{name: value for name, value in arguments.items() if value is not None})
+
+    def fault(self, call, *arguments, **changes):
+        with pytest.raises(RefusedError) as refused:
+            call(*arguments, **changes)
+        return refused.value.status
+
+
+@pytest.fixture
+def desk() -> type[Desk]:
+    return Desk
 
 
 @pytest.fixture
