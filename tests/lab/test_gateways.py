@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from natlab import Lab
@@ -9,6 +13,8 @@ from natlab.endpoint import Endpoint
 from natlab.errors import LabError, SocketError, UnreachableError
 from natlab.packet import IPProtocol
 from natlab.portmap import GatewayConfig, natpmp
+
+TSHARK = shutil.which("tshark")
 
 
 def ask(lab: Lab, host, port: int, lifetime: int = 7200):  # type: ignore[no-untyped-def]
@@ -126,6 +132,30 @@ def test_a_host_asks_for_a_port_and_a_stranger_gets_in() -> None:
     lab.run(mapping.close())
     assert list(lab.port_mappings.ended_by) == ["released: its host gave it back"]
     alice.close()
+
+
+@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
+def test_tshark_understands_both_sides(tmp_path: Path) -> None:
+    lab = Lab(seed=1)
+    alice = lab.host("alice", behind=lab.nat("home", gateway=("nat-pmp", "pcp", "upnp")))
+    for by in ("pcp", "nat-pmp", "upnp"):
+        lab.run(lab.run(alice.map_port(4001, by=by)).close())
+    lab.reboot("home")
+    lab.advance(0.2)
+    lab.pcap(tmp_path / "alice.pcapng", "alice")
+    columns = "_ws.col.Protocol", "_ws.col.Info", "_ws.malformed"
+    command = [str(TSHARK), "-n", "-r", str(tmp_path / "alice.pcapng"), "-Tfields", *(f"-e{name}" for name in columns)]
+    read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    seen = [line.split("\t") for line in read]
+    assert not any(malformed for *_, malformed in seen)
+    assert [info for protocol, info, _ in seen if protocol in ("PCP v2", "NAT-PMP")] == [
+        *("Map Request: 4001 -> 4001 [TCP]", "Map Response: 4001 -> 4001 [TCP]") * 2,
+        *("Map TCP Request", "Map TCP Response", "External Address Request", "External Address Response"),
+        *("Map TCP Request", "Map TCP Response"),
+        *("External Address Response", "Announce Response"),
+    ]
+    assert sum(protocol == "HTTP/XML" and info.startswith("HTTP/1.1 200 OK") for protocol, info, _ in seen) >= 3
+    assert any(protocol == "SSDP" for protocol, *_ in seen)
 
 
 def test_behind_two_nats_the_inner_gateway_reports_a_private_address() -> None:

@@ -143,14 +143,12 @@ def test_8_1_a_nat_in_between_is_noticed(home) -> None:
     assert (response.result, response.mapping) == (ResultCode.ADDRESS_MISMATCH, wish())
 
 
-@pytest.mark.parametrize(
-    ("whose", "status"), [("carol", ResultCode.UNSUPP_OPTION), ("alice", ResultCode.MALFORMED_REQUEST)]
-)
-def test_13_1_nobody_opens_a_port_for_another(home, whose: str, status: ResultCode) -> None:
+@pytest.mark.parametrize("whose", ["carol", "alice"])
+def test_13_1_nobody_opens_a_port_for_another(home, whose: str) -> None:
     house = home()
-    other = getattr(house, whose).ip
-    request = Request(Opcode.MAP, 100, house.alice.ip, wish(), third_party=other)
-    assert wire.decode_response(raw(house, house.alice, wire.encode_request(request))).result == status
+    request = Request(Opcode.MAP, 100, house.alice.ip, wish(), third_party=getattr(house, whose).ip)
+    response = wire.decode_response(raw(house, house.alice, wire.encode_request(request)))
+    assert response.result == ResultCode.UNSUPP_OPTION
     assert list(house.leases) == []
 
 
