@@ -68,8 +68,8 @@ class Device:
         self._name = f"uuid:{uuid5(NAMESPACE_OID, f'natlab gateway {ip}')}"
         self._location = f"http://{Endpoint(ip, port)}/description.xml"
         devices = DEVICES[-self._version :]  # version 2 is a version 1, too
-        services = [f"{WAN_IP_CONNECTION}{version}" for version in range(self._version, 0, -1)]
-        self._targets = (*devices, *services, "upnp:rootdevice")
+        self._services = [f"{WAN_IP_CONNECTION}{version}" for version in range(self._version, 0, -1)]
+        self._targets = (*devices, *self._services, "upnp:rootdevice")
 
     def answer_search(self, data: bytes) -> bytes | None:
         """The answer to a datagram at the SSDP group, or None for silence."""
@@ -97,8 +97,9 @@ class Device:
 
     def _perform(self, path: str, action: Action, source: Endpoint) -> dict[str, str] | Fault:
         perform = _ACTIONS.get(action.name)
-        known = action.service.startswith(WAN_IP_CONNECTION) and action.service[-1:] in "12"[: self._version]
-        if perform is None or path != "/control" or not known or (action.name in _VERSION_2 and self._version == 1):
+        if path != "/control" or action.service not in self._services or perform is None:
+            return ErrorCode.INVALID_ACTION
+        if action.name in _VERSION_2 and self._version == 1:
             return ErrorCode.INVALID_ACTION
         try:
             return perform(self._leases, _Arguments(action.arguments), source.ip)
@@ -151,7 +152,7 @@ def _add(leases: Leases, arguments: _Arguments, client: str, exact: bool) -> Lea
     if arguments.text("NewEnabled") not in ("1", "true", "yes"):
         raise _No(ErrorCode.ACTION_FAILED)
     seconds = _lease_duration(leases, arguments.number("NewLeaseDuration", 2**32 - 1))
-    description = arguments.text("NewPortMappingDescription")[:100]
+    description = "".join(filter(str.isprintable, arguments.text("NewPortMappingDescription")))[:100]
     if exact:
         _make_way(leases, protocol, port, internal)
     granted = leases.grant(

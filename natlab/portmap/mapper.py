@@ -135,7 +135,7 @@ class PortMapper:
     async def open(
         self, protocol: IPProtocol, port: int, external_port: int = 0, lifetime: int = LIFETIME
     ) -> PortMapping:
-        """Opens a port and keeps it open until it is closed.
+        """Opens a port and keeps it open until it is closed. What is open already is returned as it is.
 
         Args:
             external_port: the one it would like; 0: the same as inside.
@@ -144,7 +144,11 @@ class PortMapper:
         Raises:
             UnreachableError: the gateway speaks none of the protocols, or refuses; `.attempts` says what it said.
         """
-        mapping = PortMapping(self, protocol, Endpoint(self._ip, port), external_port or port, lifetime)
+        internal = Endpoint(self._ip, port)
+        for mapping in self._keepers:
+            if (mapping.protocol, mapping.internal) == (protocol, internal):
+                return mapping
+        mapping = PortMapping(self, protocol, internal, external_port or port, lifetime)
         await self._ask_any(mapping)
         if self._ear is None:
             self._ear = asyncio.ensure_future(self._listen())

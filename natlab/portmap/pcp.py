@@ -42,7 +42,6 @@ from natlab.packet import IPProtocol
 from natlab.portmap.config import Service
 from natlab.portmap.leases import Denial, Lease, Leases, Wish
 from natlab.portmap.natpmp import ANNOUNCEMENTS, LIFETIME, PORT
-from natlab.wire import natpmp as natpmp_wire
 from natlab.wire import pcp
 from natlab.wire.pcp import Filter, Mapping, Opcode, Request, Response, ResultCode
 
@@ -159,9 +158,7 @@ async def _response(socket: UdpSocket, server: Endpoint, request: Request) -> Re
         data, source = await socket.receive()
         if source != server:
             continue
-        if data[:1] == b"\0":
-            _check_natpmp(data, server)
-            continue
+        _check_version(data, server)
         try:
             response = pcp.decode_response(data)
         except DecodeError:
@@ -170,14 +167,11 @@ async def _response(socket: UdpSocket, server: Endpoint, request: Request) -> Re
             return response
 
 
-def _check_natpmp(data: bytes, server: Endpoint) -> None:
-    """Appendix A: a NAT-PMP gateway says that it does not know this version."""
-    try:
-        response = natpmp_wire.decode_response(data)
-    except DecodeError:
-        return
-    if response.result == natpmp_wire.ResultCode.UNSUPPORTED_VERSION:
-        raise NegotiationError(f"{server.ip} speaks NAT-PMP, not PCP")
+def _check_version(data: bytes, server: Endpoint) -> None:
+    """Section 9 and appendix A: who knows another version only says so, in its own; NAT-PMP is version 0."""
+    if len(data) >= 4 and data[0] != pcp.VERSION and data[3] == ResultCode.UNSUPP_VERSION:
+        other = "NAT-PMP" if data[0] == 0 else f"version {data[0]} of PCP"
+        raise NegotiationError(f"{server.ip} speaks {other}, not version {pcp.VERSION} of PCP")
 
 
 def _belongs(response: Response, request: Request) -> bool:

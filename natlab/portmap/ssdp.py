@@ -120,6 +120,8 @@ def parse_url(url: str) -> tuple[Endpoint, str]:
     if parts.scheme != "http" or not parts.hostname or parts.username is not None:
         raise ValueError(f"not of the form http://IP:PORT/path: {url[:200]!r}")
     path = parts.path or "/"
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise ValueError(f"what HTTP cannot ask for: {url[:200]!r}")
     return Endpoint.of(parts.hostname, parts.port or 80), f"{path}?{parts.query}" if parts.query else path
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from natlab.errors import DecodeError
 
@@ -77,7 +77,7 @@ class Service:
 def encode_action(action: Action) -> bytes:
     """Raises ValueError for text that XML cannot say."""
     arguments = "".join(f"<{name}>{_text(value)}</{name}>" for name, value in action.arguments.items())
-    return _envelope(f'<u:{action.name} xmlns:u="{escape(action.service)}">{arguments}</u:{action.name}>')
+    return _envelope(f"<u:{action.name} xmlns:u={quoteattr(action.service)}>{arguments}</u:{action.name}>")
 
 
 def encode_fault(fault: Fault) -> bytes:

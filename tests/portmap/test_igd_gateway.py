@@ -11,6 +11,7 @@ from natlab.errors import DecodeError, RefusedError
 from natlab.packet import IPProtocol
 from natlab.portmap import igd, igd_gateway
 from natlab.wire.http import Message
+from natlab.wire.soap import Action, encode_action
 
 UDP = IPProtocol.UDP
 V1 = "urn:schemas-upnp-org:service:WANIPConnection:1"
@@ -57,6 +58,29 @@ def test_what_is_refused_and_its_number(home, desk, changes, code: int) -> None:
     alice = desk(house)
     assert alice.fault(alice.add, **changes) == code
     assert list(house.leases) == []
+
+
+def test_a_description_is_kept_as_far_as_it_can_be_shown_again(home, desk) -> None:
+    alice = desk(home())
+    alice.add(NewPortMappingDescription="<my>\t&\n" + "é" * 200)
+    which = {"NewRemoteHost": "", "NewExternalPort": 4001, "NewProtocol": "UDP"}
+    entry = alice.call("GetSpecificPortMappingEntry", **which)
+    assert entry["NewPortMappingDescription"] == "<my>&" + "é" * 95
+
+
+def test_control_characters_in_a_description_come_to_nothing(home) -> None:
+    house = home()
+    gateway, body = device(house), encode_action(Action(V1, "AddPortMapping", igd_arguments("a@b")))
+    body = body.replace(b"a@b", b"a&#13;b")  # XML's way to say carriage return
+    for request in (body, encode_action(Action(V1, "GetGenericPortMappingEntry", {"NewPortMappingIndex": "0"}))):
+        answer = gateway.answer_http(Message("POST /control HTTP/1.1", {}, request), Endpoint("192.168.1.2", 1))
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"<NewPortMappingDescription>ab</NewPortMappingDescription>" in answer
+
+
+def igd_arguments(description: str) -> dict[str, str]:
+    arguments = igd._arguments(UDP, 4001, Endpoint("192.168.1.2", 4001), 60)
+    return {name: str(value) for name, value in arguments.items()} | {"NewPortMappingDescription": description}
 
 
 def test_401_what_there_is_not(home, desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import Random
 
 import pytest
@@ -169,9 +170,14 @@ def test_only_the_protocols_asked_for_are_tried(home) -> None:
     assert keeper.mappings == [] and list(house.leases) == []
 
 
-def test_mappings_of_one_computer_are_asked_for_one_at_a_time(home) -> None:
-    import asyncio
+def test_what_is_open_is_not_opened_again(home) -> None:
+    house = home()
+    keeper = mapper(house)
+    first, second = (house.run(keeper.open(UDP, 4001)) for _ in range(2))
+    assert first is second and len(keeper.mappings) == len(list(house.leases)) == 1
 
+
+def test_mappings_of_one_computer_are_asked_for_one_at_a_time(home) -> None:
     house = home()
     keeper = mapper(house)
 

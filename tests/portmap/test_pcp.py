@@ -202,6 +202,14 @@ def test_9_a_gateway_with_nat_pmp_only_is_known_at_once(home) -> None:
     assert house.loop.time() - began < 0.01
 
 
+def test_9_a_gateway_with_another_version_of_pcp_is_known_at_once(home) -> None:
+    house = home(services=())
+    socket, server = house.udp(house.alice, 4000), house.udp(house.carol, pcp.PORT)
+    server.send(bytes((1, 0x81, 0, ResultCode.UNSUPP_VERSION)) + bytes(20), socket.local)
+    with pytest.raises(NegotiationError, match="speaks version 1 of PCP"):
+        house.run(pcp.announce(socket, house.carol.ip, Random(1), SOON))
+
+
 def test_9_a_nat_pmp_client_understands_a_gateway_with_pcp_only(home) -> None:
     house = home(services=("pcp",))
     answer = raw(house, house.alice, b"\0\0")

@@ -48,6 +48,11 @@ def test_services_wherever_they_stand() -> None:
     assert soap.decode_description(data) == [Service("a", "/a"), Service("b", "/b")]
 
 
+def test_a_service_name_stays_inside_its_quotes() -> None:
+    action = Action('urn:x" y="', "Add", {"A": "<b>&"})
+    assert soap.decode(soap.encode_action(action)) == action
+
+
 def test_text_that_xml_cannot_say() -> None:
     with pytest.raises(ValueError, match="cannot say"):
         soap.encode_action(Action(WAN, "Add", {"A": "\0"}))
