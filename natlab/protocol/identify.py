@@ -23,6 +23,7 @@ newer ones merge up to ten until the end of the stream. So everything but the re
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from sys import intern
 
 from multiaddr import Multiaddr
 
@@ -158,7 +159,7 @@ def from_message(message: Identify, peer: PeerId) -> Identity:
         protocol_version=message.protocolVersion,
         public_key=key,
         listen_addresses=address.decode_known(message.listenAddrs[:MAX_ADDRESSES]),
-        protocols=tuple(message.protocols[:MAX_PROTOCOLS]),
+        protocols=tuple(map(intern, message.protocols[:MAX_PROTOCOLS])),  # most peers say the same
         observed_address=observed[0] if observed else None,
         record=_open_record(message.signedPeerRecord, peer),
     )

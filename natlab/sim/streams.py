@@ -75,7 +75,7 @@ class SimTcpConnection(WatchableStream):
             self._check_open()
             return None
         data = self.tcb.receive(limit, self._loop.now_ns)
-        self.pump()
+        self._send()  # a window update, perhaps
         return data
 
     def write_now(self, data: bytes | memoryview) -> int:

@@ -280,7 +280,8 @@ class Connection:
             return
         gone, self._writing = 0, True
         try:
-            gone = self._secure.write_now(b"")
+            if self._secure.unsent:
+                gone = self._secure.write_now(b"")
             while not self._secure.unsent and (data := self._session.data_to_send(WRITE_SIZE)):
                 gone += self._secure.write_now(data)
         except NatlabError as error:

@@ -34,7 +34,7 @@ MAX_MESSAGE = 65535  # section 3
 DH_BYTES, TAG_BYTES = 32, 16
 
 
-_aead = lru_cache(maxsize=64)(ChaCha20Poly1305)
+_aead = lru_cache(maxsize=32)(ChaCha20Poly1305)
 """The library's cipher for a key, while the key is in use: it takes 2 KiB, and most connections are idle."""
 
 

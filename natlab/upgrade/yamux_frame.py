@@ -34,6 +34,9 @@ class FrameType(IntEnum):
     GO_AWAY = 3
 
 
+_TYPES = tuple(FrameType)
+
+
 class Flag(IntFlag):
     SYN = 1
     ACK = 2
@@ -74,4 +77,4 @@ class Header(NamedTuple):
             raise ProtocolError(f"Yamux version {version}, expected 0")
         if kind > FrameType.GO_AWAY:
             raise ProtocolError(f"unknown Yamux frame type {kind}")
-        return cls(FrameType(kind), flags, stream, length)
+        return cls(_TYPES[kind], flags, stream, length)

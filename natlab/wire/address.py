@@ -9,8 +9,9 @@ module is what a node asks of it.
     /ip4/11.0.0.1/tcp/4001/p2p/<relay>/p2p-circuit/p2p/<peer>   that peer, through that relay
      `-------------- the relay's address -------------'
 
-The library parses anew whenever it is asked, at 50 to 100 us; a node asks a dozen times for each connection, mostly
-about the same few addresses. So what follows from an address alone is remembered, for the last `REMEMBERED` of them.
+The library parses and writes text anew whenever it is asked, at 50 to 100 us; a node asks a dozen times for each
+connection, mostly about the same few addresses. So what takes that long is remembered, for the last `REMEMBERED` of
+them, and what only puts one thing behind another does it with bytes.
 
 Not modelled: transports other than TCP are parsed and passed on, but have no endpoint here; names are not resolved.
 """
@@ -25,16 +26,16 @@ from functools import lru_cache
 import multiaddr.exceptions
 from multiaddr import Multiaddr
 
-from natlab.endpoint import Endpoint, IPAddress
+from natlab.endpoint import Endpoint, IPAddress, parse_ip
 from natlab.errors import DecodeError
+from natlab.wire import varint
 from natlab.wire.peer_id import PeerId
 
 MAX_ADDRESS_BYTES = 1024  # a relayed QUIC address with two peer IDs takes about 110
 REMEMBERED = 2048
 # What the library raises on bytes that are no multiaddr; TypeError and OverflowError come from its varints.
 _LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OverflowError, multiaddr.exceptions.Error)
-_P2P, _CIRCUIT = 421, 290  # multicodec table
-_IP4, _TCP, _IP6 = b"\x04", b"\x06", b"\x29"  # the same table, as varints
+_IP4, _TCP, _IP6, _CIRCUIT, _P2P = 4, 6, 41, 290, 421  # multicodec table
 _PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
 
 
@@ -89,13 +90,13 @@ def text(address: Multiaddr) -> str:
     return str(address)
 
 
+@lru_cache(maxsize=128)
 def from_endpoint(endpoint: Endpoint) -> Multiaddr:
     """The TCP address of an endpoint."""
     code = _IP6 if endpoint.version == 6 else _IP4
-    return Multiaddr(code + endpoint.address.packed + _TCP + endpoint.port.to_bytes(2, "big"))
+    return Multiaddr(bytes((code, *endpoint.address.packed, _TCP)) + endpoint.port.to_bytes(2, "big"))
 
 
-@lru_cache(maxsize=REMEMBERED)
 def to_endpoint(address: Multiaddr) -> Endpoint:
     """Where to connect for a direct TCP address; a trailing `/p2p/...` is ignored.
 
@@ -113,23 +114,25 @@ def is_direct_tcp(address: Multiaddr) -> bool:
     return [name for name, _ in _parts(without_peer(address))] in (["ip4", "tcp"], ["ip6", "tcp"])
 
 
-@lru_cache(maxsize=REMEMBERED)
 def peer_of(address: Multiaddr) -> PeerId | None:
     """The peer the address ends at: its last component, if that is `/p2p/...`."""
     parts = _parts(address)
     return PeerId.parse(parts[-1][1]) if parts and parts[-1][0] == _PEER else None
 
 
-@lru_cache(maxsize=REMEMBERED)
 def without_peer(address: Multiaddr) -> Multiaddr:
     """The address without its final `/p2p/...`, if it has one."""
-    return address.decapsulate_code(_P2P) if peer_of(address) else address
+    return _before_peer(address) if peer_of(address) else address
 
 
 @lru_cache(maxsize=REMEMBERED)
+def _before_peer(address: Multiaddr) -> Multiaddr:
+    return address.decapsulate_code(_P2P)
+
+
 def with_peer(address: Multiaddr, peer: PeerId) -> Multiaddr:
     """The address with `/p2p/<peer>` at its end, in place of one that is there."""
-    return without_peer(address).encapsulate(f"/{_PEER}/{peer}")
+    return Multiaddr(bytes(without_peer(address)) + varint.encode(_P2P) + varint.prefixed(bytes(peer)))
 
 
 def is_relayed(address: Multiaddr) -> bool:
@@ -144,7 +147,7 @@ def via_relay(relay: Multiaddr, peer: PeerId | None = None) -> Multiaddr:
     """
     if peer_of(relay) is None or is_relayed(relay):
         raise ValueError(f"a relay's address is direct and ends in /p2p/<peer ID>, unlike {relay}")
-    circuit = relay.encapsulate(f"/{_CIRCUIT_PART}")
+    circuit = Multiaddr(bytes(relay) + varint.encode(_CIRCUIT))
     return with_peer(circuit, peer) if peer else circuit
 
 
@@ -162,7 +165,6 @@ def split_relay(address: Multiaddr) -> tuple[Multiaddr, PeerId | None]:
     return address.decapsulate_code(_CIRCUIT), peer_of(address)
 
 
-@lru_cache(maxsize=REMEMBERED)
 def is_public(address: Multiaddr) -> bool:
     """Whether the first component can be reached from the whole internet, by the rule of go-multiaddr `net/private.go`.
 
@@ -171,10 +173,15 @@ def is_public(address: Multiaddr) -> bool:
     """
     match _parts(address):
         case [("ip4" | "ip6", ip), *_]:
-            return is_public_ip(ipaddress.ip_address(ip))
+            return _is_public_ip(ip)
         case [("dns" | "dns4" | "dns6" | "dnsaddr", name), *_]:
             return not f".{name.rstrip('.').lower()}".endswith(_PRIVATE_NAMES)
     return False
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_public_ip(ip: str) -> bool:
+    return is_public_ip(parse_ip(ip))
 
 
 def is_public_ip(ip: IPAddress) -> bool:

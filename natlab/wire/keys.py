@@ -105,7 +105,7 @@ class PublicKey:
 # One connection needs a peer's key half a dozen times, each time as its bytes.
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _parse(data: bytes) -> PublicKey:
     message = keys_pb2.PublicKey()
     try:
@@ -115,12 +115,12 @@ def _parse(data: bytes) -> PublicKey:
     return PublicKey.from_message(message)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _encode(key: PublicKey) -> bytes:
     return key.to_message().SerializeToString(deterministic=True)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _verify(key: PublicKey, message: bytes, signature: bytes) -> None:
     """Raises InvalidSignature. Remembers what is right: a peer shows the same Noise key and record again and again."""
     match loaded := _load(key):
@@ -132,7 +132,7 @@ def _verify(key: PublicKey, message: bytes, signature: bytes) -> None:
             loaded.verify(signature, message, ec.ECDSA(SHA256()))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _load(key: PublicKey) -> _Key:
     """The library's key, checked.
 
