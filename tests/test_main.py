@@ -94,6 +94,12 @@ def test_the_report_on_a_preset_measures_it(capsys):
     assert printed.startswith("linux: conforms to ") and "30 s unanswered, 120 s answered; 120 s needed" in printed
 
 
+def test_several_presets_are_put_side_by_side(capsys):
+    assert main(["nat-report", "home", "linux"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("0 of 2 boxes keep all") and "!!  violates a MUST" in printed
+
+
 def test_an_unknown_preset_is_a_usage_error_that_names_near_ones(capsys):
     assert main(["nat-report", "linus"]) == 2
     assert "did you mean 'linux'" in capsys.readouterr().err

@@ -24,7 +24,21 @@ from natlab.lab.palette import INK, MUTED, PAPER
 __all__ = ["Shade", "heat_map"]
 
 _WIDE, _HIGH, _GAP = 54.0, 30.0, 6.0  # px, of a cell, and between groups of cells
-_LEFT, _TOP, _LEGEND, _ROOM = 112.0, 84.0, 34.0, 20.0  # px
+_LEFT, _TOP, _LEGEND, _ROOM = 112.0, 84.0, 34.0, 20.0  # px; the first two at least, more if the labels are long
+
+
+class _Frame(NamedTuple):
+    """Where the cells begin, and whether the columns' labels are too long to stand side by side."""
+
+    left: float
+    top: float
+    upright: bool
+
+    @classmethod
+    def around(cls, table: pd.DataFrame) -> _Frame:
+        rows, columns = (max((svg.text_width(str(label)) for label in axis), default=0.0) for axis in table.axes)
+        upright = columns > _WIDE
+        return cls(max(_LEFT, _ROOM + rows + 8), _TOP + (columns if upright else 0), upright)
 
 
 class Shade(NamedTuple):
@@ -54,13 +68,14 @@ def heat_map(
             raise LabError(f"no colour for {word!r} (there are: {', '.join(shades)})")
     counts = {word: words.count(word) for word in shades if word in words}
     legend = [f"{shades[word].words}: {number}" for word, number in counts.items()]
-    shapes = [*_labels(table, group), *_cells(table, shades, group)]
-    bottom = _edge(len(table) - 1, _HIGH, group) + _HIGH + _TOP + _LEGEND + 4
+    frame = _Frame.around(table)
+    shapes = [*_labels(table, group, frame), *_cells(table, shades, group, frame)]
+    bottom = _edge(len(table) - 1, _HIGH, group) + _HIGH + frame.top + _LEGEND + 4
     for number, (word, line) in enumerate(zip(counts, legend, strict=True)):
         shapes += _legend_line(bottom + number * _LEGEND, shades[word], line)
     below = bottom + len(counts) * _LEGEND
     shapes.append(svg.text((_ROOM, below), note, MUTED))
-    wide = _LEFT + _edge(len(table.columns) - 1, _WIDE, group) + _WIDE
+    wide = frame.left + _edge(len(table.columns) - 1, _WIDE, group) + _WIDE
     width = max(wide, *(svg.text_width(line) + 40 for line in (title, note, *legend))) + _ROOM
     shapes.append(svg.text((_ROOM, 22), title, INK, bold=True))
     alt = f"{len(table)} rows ({table.index.name}) by {len(table.columns)} columns ({table.columns.name}). "
@@ -75,25 +90,28 @@ def _edge(number: int, size: float, group: int) -> float:
     return number * size + number // group * _GAP
 
 
-def _labels(table: pd.DataFrame, group: int) -> list[str]:
+def _labels(table: pd.DataFrame, group: int, frame: _Frame) -> list[str]:
     shapes = [
-        svg.text((_LEFT, _TOP - 28), f"{table.columns.name} →", MUTED),
-        svg.text((_ROOM, _TOP - 8), f"{table.index.name} ↓", MUTED),
+        svg.text((frame.left, _TOP - 28), f"{table.columns.name} →", MUTED),
+        svg.text((_ROOM, frame.top - 8), f"{table.index.name} ↓", MUTED),
     ]
     for number, label in enumerate(table.columns):
-        x = _LEFT + _edge(number, _WIDE, group) + _WIDE / 2
-        shapes.append(svg.text((x, _TOP - 8), str(label), INK, "middle"))
+        x = frame.left + _edge(number, _WIDE, group) + _WIDE / 2
+        if frame.upright:
+            shapes.append(svg.text((x + 4, frame.top - 8), str(label), INK, upright=True))
+        else:
+            shapes.append(svg.text((x, frame.top - 8), str(label), INK, "middle"))
     for number, label in enumerate(table.index):
-        y = _TOP + _edge(number, _HIGH, group) + _HIGH / 2 + 4
-        shapes.append(svg.text((_LEFT - 8, y), str(label), INK, "end"))
+        y = frame.top + _edge(number, _HIGH, group) + _HIGH / 2 + 4
+        shapes.append(svg.text((frame.left - 8, y), str(label), INK, "end"))
     return shapes
 
 
-def _cells(table: pd.DataFrame, shades: Mapping[str, Shade], group: int) -> list[str]:
+def _cells(table: pd.DataFrame, shades: Mapping[str, Shade], group: int, frame: _Frame) -> list[str]:
     shapes = []
     for row, words in enumerate(table.to_numpy()):
         for column, word in enumerate(words):
-            x, y = _LEFT + _edge(column, _WIDE, group), _TOP + _edge(row, _HIGH, group)
+            x, y = frame.left + _edge(column, _WIDE, group), frame.top + _edge(row, _HIGH, group)
             shapes += _cell(x, y, shades[str(word)])
     return shapes
 

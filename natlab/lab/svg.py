@@ -71,9 +71,12 @@ def box(x: float, y: float, width: float, height: float, fill: str, stroke: str,
     return f'<rect {place} fill="{fill}" stroke="{stroke}" stroke-width="1.5"{dashed}/>'
 
 
-def text(at: Point, content: str, fill: str = INK, anchor: str = "start", bold: bool = False) -> str:
-    """One line of text with a paper-coloured rim, so that lines behind it do not cut it."""
+def text(
+    at: Point, content: str, fill: str = INK, anchor: str = "start", bold: bool = False, upright: bool = False
+) -> str:
+    """One line of text with a paper-coloured rim, so that lines behind it do not cut it; `upright` reads upward."""
     weight = ' font-weight="bold"' if bold else ""
+    weight += f' transform="rotate(-90 {_n(at[0])} {_n(at[1])})"' if upright else ""
     rim = f'stroke="{PAPER}" stroke-width="3" paint-order="stroke" stroke-linejoin="round"'
     place = f'x="{_n(at[0])}" y="{_n(at[1])}" text-anchor="{anchor}"'
     return f'<text {place} fill="{fill}" {rim}{weight}>{escape(content)}</text>'

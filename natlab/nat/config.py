@@ -12,7 +12,7 @@
     unsolicited_syn          what is a stranger's SYN answered with?         RFC 5382 section 4.3
     icmp_..., answers_ping   do pings and ICMP errors pass, how, and what    RFC 5508, RFC 4787 REQ-12, RFC 5382
                              does the box itself say?                        REQ-9, REQ-10
-    hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.1
+    hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.2
     strays_take_ports        does what came too early stand in the way?      `strays.py`
     quarantine               is an unexpected packet held against anybody?   `quarantine.py`
     ..._limit, ..._per_host  how much is too much?                           RFC 6888 REQ-4

@@ -44,3 +44,12 @@ def test_groups_stand_apart():
 def test_a_word_without_a_colour_is_refused():
     with pytest.raises(LabError, match="no colour for 'maybe'"):
         heat_map(TABLE.replace("no", "maybe"), SHADES, title="")
+
+
+def test_long_labels_get_the_room_they_need_and_stand_upright():
+    long = TABLE.rename(index={"row <1>": "a row with a name that is long"}, columns={"a": "a long column"})
+    root = ET.fromstring(heat_map(long, SHADES, title="").svg)
+    labels = {each.text: each for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert "rotate(-90" in labels["a long column"].get("transform") and "rotate(-90" in labels["b"].get("transform")
+    assert float(labels["a row with a name that is long"].get("x")) >= 6.0 * len("a row with a name that is long")
+    assert not any(each.get("transform") for each in ET.fromstring(heat_map(TABLE, SHADES, title="").svg).iter())

@@ -12,14 +12,17 @@
     silence.py       how timers are found
     udp.py           RFC 4787
     tcp.py           RFC 5382, RFC 7857 section 2
+    icmp.py          RFC 5508, and the ICMP of the other two
     measure.py       all of them, one after the other
     table.py         the report as one looks at it
+    comparison.py    several reports as a map
 
 The same probes measure the simulated box and Linux, so that "linux" can be held against what it is named after.
 """
 
+from natlab.lab.report.comparison import comparison
 from natlab.lab.report.measure import REQUIREMENTS, measure, nat_report, report_on
 from natlab.lab.report.requirement import Level, Verdict
 from natlab.lab.report.table import Report
 
-__all__ = ["REQUIREMENTS", "Level", "Report", "Verdict", "measure", "nat_report", "report_on"]
+__all__ = ["REQUIREMENTS", "Level", "Report", "Verdict", "comparison", "measure", "nat_report", "report_on"]

@@ -13,13 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
+from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Finding, judged, not_applicable
 from natlab.nat import Behaviour
+from natlab.packet import Packet
 
 __all__ = [
+    "UNMET",
+    "Meeting",
     "alters_payload",
     "filtering",
     "filtering_is_mild",
@@ -29,6 +33,7 @@ __all__ = [
     "keeps_range",
     "mapping",
     "mapping_is_endpoint_independent",
+    "meet_inside",
     "overloads",
     "pairs_addresses",
     "sip_call",
@@ -36,6 +41,7 @@ __all__ = [
 ]
 
 WELL_KNOWN = 500  # a port below 1024
+UNMET = "the door that one remote sees lets no other in, from outside or inside"
 TRIES = 10  # ports; a coin comes up heads ten times in a row once in a thousand runs
 
 
@@ -180,21 +186,45 @@ async def _opened(prober: Prober, protocol: int, sources: Iterable[Endpoint]) ->
 # Hairpinning, payloads
 
 
-@of_translation
-async def hairpins(prober: Prober, protocol: int) -> Finding:
-    """Alice and bob each call the other's door; the second call finds its filter open."""
+class Meeting(NamedTuple):
+    """Alice and bob have called each other's door: what came to her, if anything.
+
+    Attributes:
+        alice, bob: their internal endpoints.
+        hers, his: their doors, as xenia sees them.
+        got: bob's packet.
+    """
+
+    alice: Endpoint
+    bob: Endpoint
+    hers: Endpoint
+    his: Endpoint
+    got: Packet | None
+
+
+async def meet_inside(prober: Prober, protocol: int) -> Meeting | None:
+    """Lets alice and bob meet; None if alice could not have met a stranger outside like that either."""
     alice, bob = prober.alice(), prober.bob(prober.alice().port)
     hers = await prober.opens(protocol, alice, prober.xenia())
     his = await prober.opens(protocol, bob, prober.xenia())
-    assert hers is not None
-    assert his is not None
-    await prober.send(prober.first(protocol, alice, his))
+    await prober.opens(protocol, alice, prober.yves())
+    if hers is None or his is None or await prober.reaches(protocol, prober.yves(), hers) != alice:
+        return None
+    await prober.send(prober.first(protocol, alice, his))  # opens her filter for him
     got = (await prober.send(prober.first(protocol, bob, hers))).to(alice)
-    if not got:
+    return Meeting(alice, bob, hers, his, got[0] if got else None)
+
+
+@of_translation
+async def hairpins(prober: Prober, protocol: int) -> Finding:
+    meeting = await meet_inside(prober, protocol)
+    if meeting is None:
+        return not_applicable(UNMET)
+    if meeting.got is None:
         return judged(False, "a host is not reached at its external endpoint from inside")
-    source = got[0].source
-    if source.ip != his.ip:
-        return judged(False, f"from its internal endpoint: bob, seen outside at {his}, comes as {source}")
+    source = meeting.got.source
+    if source.ip != meeting.his.ip:
+        return judged(False, f"from its internal endpoint: bob, seen outside at {meeting.his}, comes as {source}")
     return judged(True, "from the external endpoint, as if from outside")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from natlab.lab.report import tcp, udp
+from natlab.lab.report import icmp, tcp, udp
 from natlab.lab.report.ground import Ground, Simulated
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Requirement, Row
@@ -19,7 +19,9 @@ from natlab.nat import NatConfig, configure
 
 __all__ = ["REQUIREMENTS", "measure", "nat_report", "report_on"]
 
-REQUIREMENTS: tuple[Requirement, ...] = (*udp.REQUIREMENTS, *tcp.REQUIREMENTS)
+REQUIREMENTS: tuple[Requirement, ...] = tuple(
+    sorted((*udp.REQUIREMENTS, *tcp.REQUIREMENTS, *icmp.REQUIREMENTS), key=lambda requirement: requirement.rfc)
+)
 
 
 def measure(new_ground: Callable[[], Ground], requirements: Iterable[Requirement] = REQUIREMENTS) -> tuple[Row, ...]:

@@ -8,8 +8,8 @@
     reaches(source, door)   the same from outside to an external endpoint, the door: who inside gets it?
     Talk                    a TCP connection through the box, both ends, with the right numbers in each segment
 
-A first packet is a datagram for UDP and a SYN for TCP, and most questions about a box are the same for both.
-No two probes share a port.
+A first packet is a datagram for UDP, a SYN for TCP and a ping for ICMP, and most questions about a box are the same for
+all three. No two probes share a port.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
 from natlab.lab.report.ground import Ground
-from natlab.packet import Flag, IPProtocol, Packet
+from natlab.packet import Flag, IPProtocol, Packet, echo_request
 
 __all__ = ["ACK", "FIN", "RST", "SYN", "Outcome", "Prober", "Talk"]
 
@@ -83,11 +83,12 @@ class Prober:
 
     # Packets
 
-    async def send(self, packet: Packet) -> Outcome:
-        """Sends a packet from the side its source is on."""
+    async def send(self, *packets: Packet) -> Outcome:
+        """Sends packets, each from the side its source is on."""
         async with self._turn:
-            plug = self._ground.inside if packet.source.ip in self.hosts else self._ground.outside
-            plug.send(packet)
+            for packet in packets:
+                plug = self._ground.inside if packet.source.ip in self.hosts else self._ground.outside
+                plug.send(packet)
             await asyncio.sleep(self._ground.settle)
             return self._outcome()
 
@@ -104,12 +105,20 @@ class Prober:
         number = next(self._numbers)
         if protocol == IPProtocol.TCP:
             return Packet(protocol, source, to, payload, flags=SYN, seq=number * 1_000_000, window=WINDOW)
+        if protocol == IPProtocol.ICMP:
+            return echo_request(source, to.ip, number % 65536)
         return Packet(protocol, source, to, payload or b"probe %d" % number)
+
+    def answer(self, seen: Packet) -> Packet:
+        """What the remote end says to a first datagram or SYN."""
+        back = self.first(seen.protocol, seen.destination, seen.source)
+        return back._replace(flags=SYN | ACK, ack=seen.seq + 1) if seen.protocol == IPProtocol.TCP else back
 
     async def opens(self, protocol: int, source: Endpoint, to: Endpoint) -> Endpoint | None:
         """The external endpoint at which `to` sees the first packet from `source`; None if it sees none."""
-        seen = (await self.send(self.first(protocol, source, to))).outside
-        return seen[0].source if seen and seen[0].destination == to else None
+        packet = self.first(protocol, source, to)
+        seen = (await self.send(packet)).outside
+        return seen[0].source if seen and seen[0].destination == packet.destination else None
 
     async def reaches(self, protocol: int, source: Endpoint, door: Endpoint) -> Endpoint | None:
         """Which internal endpoint gets the first packet that `source` sends to the door; None: nobody."""

@@ -241,8 +241,8 @@ REQUIREMENTS = (
             ("REQ-5", MUST, "5", "An idle connection outlives 2 hours 4 minutes.", established_timeout),
             ("REQ-5, short", MUST, "5", "One that opens or closes outlives 4 minutes.", transitory_timeout),
             ("REQ-6", SHOULD, "6", "Payloads are left alone, but for FTP.", payloads),
-            ("REQ-7", MUST, "7", "No two hosts are seen at one external endpoint: no port overloading.", overloading),
-            ("REQ-8", MUST, "7.1", "Hosts inside reach each other at their external endpoints.", hairpinning),
+            ("REQ-7", MUST, "7.1", "No two hosts are seen at one external endpoint: no port overloading.", overloading),
+            ("REQ-8", MUST, "7.2", "Hosts inside reach each other at their external endpoints.", hairpinning),
         )
     ),
     Requirement(7857, "2.2", SHOULD, "2.2", "An RST is passed on, and its connection kept for 4 minutes.", after_reset),

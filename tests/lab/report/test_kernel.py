@@ -11,7 +11,7 @@ import shutil
 import pytest
 
 from natlab import netns
-from natlab.lab.report import REQUIREMENTS, measure, tcp, udp
+from natlab.lab.report import REQUIREMENTS, icmp, measure, tcp, udp
 from natlab.lab.report.ground import Simulated
 from natlab.lab.report.prober import Prober
 from natlab.lab.seed import rng_for
@@ -24,6 +24,7 @@ TIMED = {
     "RFC 4787 REQ-6",
     "RFC 5382 REQ-5",
     "RFC 5382 REQ-5, short",
+    "RFC 5508 REQ-2",
     "RFC 7857 2.2",
 }
 PATIENCE = 0.5  # seconds; none of them is found
@@ -85,6 +86,7 @@ TIMERS = {  # of conntrack: what measures it, and a short number to measure
     "tcp_timeout_established": (lambda prober: tcp.closes_after(prober, tcp.opened, tcp.spoken_to), 4),
     "tcp_timeout_close_wait": (lambda prober: tcp.closes_after(prober, tcp.half_closed, tcp.spoken_to), 2),
     "tcp_timeout_time_wait": (lambda prober: tcp.closes_after(prober, tcp.closed, tcp.last_fin_again), 3),
+    "icmp_timeout": (icmp.closes_after, 3),
     "tcp_timeout_close": (lambda prober: tcp.closes_after(prober, tcp.reset, tcp.spoken_to), 2),
 }
 PREFIX = "net.netfilter.nf_conntrack_"

@@ -4,13 +4,20 @@ import pytest
 
 from natlab import Lab
 from natlab.errors import LabError
-from natlab.lab.report import nat_report
+from natlab.lab.report import Verdict, nat_report
 from natlab.nat import PRESETS
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_be_measured_and_again_with_the_same_result(preset):
     assert nat_report(preset, 3).table.equals(nat_report(preset, 3).table)
+
+
+def test_the_compliant_preset_keeps_every_rule_and_nothing_is_left_unmeasured_that_can_be_measured():
+    report = nat_report("rfc-compliant", 1)
+    assert report.violated() == []
+    unmeasured = [row.requirement.name for row in report.rows if row.finding.verdict is Verdict.NOT_MEASURED]
+    assert unmeasured == ["RFC 4787 REQ-7"]
 
 
 def test_axes_override_the_preset():

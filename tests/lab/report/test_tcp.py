@@ -23,6 +23,8 @@ ROWS = [
     ("5382 REQ-3", {"filtering": APD}, "violates", APD),
     ("5382 REQ-4", {}, "conforms", "silence for 6 s, and on"),
     ("5382 REQ-4", {"unsolicited_syn": "rst"}, "violates", "answered at once: RST ACK"),
+    ("5382 REQ-4", {"unsolicited_syn": "icmp"}, "violates", "answered at once: ICMP"),
+    ("5382 REQ-4", {"unsolicited_syn": "wait"}, "conforms", "silence for 6 s, then ICMP"),
     ("5382 REQ-4", {"filtering": EI}, "conforms", "no SYN is unsolicited"),
     ("5382 REQ-4, early", {}, "conforms", "leaves from the same endpoint"),
     ("5382 REQ-5", {}, "conforms", "7440 s open; 7440 s needed"),

@@ -32,6 +32,12 @@ ROWS = [
     ("REQ-9", {"hairpinning": "external-source", "filtering": APD}, "conforms", "from the external endpoint"),
     ("REQ-9", {"hairpinning": "internal-source"}, "violates", "seen outside at 11.0.0.1:"),
     ("REQ-9", {"hairpinning": "none"}, "violates", "a host is not reached at its external endpoint from inside"),
+    (
+        "REQ-9",
+        {"hairpinning": "none", "mapping": APD, "filtering": APD, "port_allocation": "random"},
+        "not applicable",
+        "lets no other in",
+    ),
     ("REQ-10", {}, "conforms", "a SIP call came through as sent"),
     ("REQ-11", {}, "conforms", "the same when two hosts want one port"),
     ("REQ-11", {"mapping": APD, "port_allocation": "random"}, "conforms", "the same"),
