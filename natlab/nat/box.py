@@ -367,7 +367,8 @@ class NatBox:
         return remote if free(remote.port) else Endpoint(remote.ip, random_free_port(free, self._rng))
 
     def _refuse(self, packet: Packet, reason: str, now: int) -> Drop:
-        self._quarantine.add(packet.source.ip, now)
+        if packet.source.ip not in self.external_ips:  # else a host inside would shut out its neighbours
+            self._quarantine.add(packet.source.ip, now)
         if packet.protocol == _UDP:
             self._strays.add(packet[:3], now)
         return self._answers.to_stranger(packet, reason, now)
