@@ -23,7 +23,7 @@ from random import Random
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
 from natlab.events import Verdict
-from natlab.packet import IPProtocol, Packet, echo_request
+from natlab.packet import IcmpKind, IPProtocol, Packet, echo_request, icmp_error
 from natlab.sim.capture import Tap
 from natlab.sim.icmp import IcmpLayer
 from natlab.sim.links import Deliver
@@ -138,6 +138,12 @@ class Host:
             self._loop_back(packet)
         else:
             self._uplink(packet)
+
+    def too_big_outward(self, packet: Packet, mtu: int) -> None:
+        """A packet of ours does not fit our own link: we tell ourselves."""
+        error = icmp_error(IcmpKind.TOO_BIG, self.ip, packet, mtu)
+        if error is not None:
+            self._transmit(error)
 
     def _loop_back(self, packet: Packet) -> None:
         """Delivers at once; answers that come up meanwhile wait for their turn instead of recursing."""

@@ -187,8 +187,10 @@ class Internet:
         parent = behind or self._core
         rng, tap = self._rng_for(f"{end.name} link"), self._tap(end.name)
         there, back = (
-            chain(config, delay, self.loop, rng, tap, self._flight, then)
-            for config, then in zip(ways, (parent.forward, end.receive), strict=True)
+            chain(config, delay, self.loop, rng, tap, self._flight, then, too_big)
+            for config, then, too_big in zip(
+                ways, (parent.forward, end.receive), (end.too_big_outward, parent.too_big_inward), strict=True
+            )
         )
         self._attach(ips, behind, back)
         end.connect(there)

@@ -101,9 +101,13 @@ class Router:
             self._tap.seen(packet, Verdict.DROPPED, "TTL: it has no hop left")
         self._say(IcmpKind.TIME_EXCEEDED, packet, own_ip, back)
 
-    def _say(self, kind: IcmpKind, packet: Packet, own_ip: str, back: Deliver) -> None:
+    def too_big_inward(self, packet: Packet, mtu: int) -> None:
+        """A packet does not fit the link of an attached host; the news goes the way of that host's packets."""
+        self._say(IcmpKind.TOO_BIG, packet, self._own_ip, self.forward, mtu)
+
+    def _say(self, kind: IcmpKind, packet: Packet, own_ip: str, back: Deliver, mtu: int = 0) -> None:
         """Tells the sender of a packet what became of it."""
-        error = icmp_error(kind, own_ip, packet)
+        error = icmp_error(kind, own_ip, packet, mtu)
         if error is not None:
             self._answer(error, back)
 
@@ -206,6 +210,10 @@ class NatRouter(Router):
             self._pass(packet, result._replace(ttl=result.ttl - 1), Verdict.TRANSLATED, self._route)
         else:
             self._expire(packet, self.external_ip, self._uplink)
+
+    def too_big_outward(self, packet: Packet, mtu: int) -> None:
+        """A packet does not fit the link outside (RFC 4787 REQ-13); the box translates what is said of it inward."""
+        self._say(IcmpKind.TOO_BIG, packet, self.external_ip, self.receive, mtu)
 
     def to_lan(self, packet: Packet) -> None:
         """A packet of the router's own host: to one of the LAN, or to all of them."""

@@ -29,12 +29,11 @@ from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, SocketError
 from natlab.events import Verdict
 from natlab.net.waiting import Waiters, WatchableStream
-from natlab.packet import Icmp, IcmpKind, Packet
+from natlab.packet import Icmp, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import WILDCARD, Binding, PortTable
 from natlab.sim.tcp import Tcb
-from natlab.sim.tcp_icmp import ERRNO
 from natlab.sim.tcp_segment import opens, reset_for
 from natlab.sim.tcp_state import State
 from natlab.sim.udp import pick
@@ -118,8 +117,8 @@ class SimTcpConnection(WatchableStream):
         self.tcb.segment_arrives(segment, self._loop.now_ns)
         self._changed()
 
-    def error_arrives(self, kind: IcmpKind, seq: int) -> bool:
-        counts = self.tcb.error_arrives(kind, seq)
+    def error_arrives(self, error: Icmp, seq: int) -> bool:
+        counts = self.tcb.error_arrives(error, seq, self._loop.now_ns)
         self._changed()
         return counts
 
@@ -291,7 +290,7 @@ class TcpLayer:
     def error_arrives(self, error: Icmp, segment: Packet) -> bool:
         """An ICMP error about a segment of this host; False if no connection has it in flight."""
         connection = self._connections.get((segment.source, segment.destination))
-        return connection is not None and error.kind in ERRNO and connection.error_arrives(error.kind, segment.seq)
+        return connection is not None and connection.error_arrives(error, segment.seq)
 
     def _listener_for(self, segment: Packet) -> SimTcpListener | None:
         """Who gets this SYN; None if it is no SYN, or nobody listens."""

@@ -19,9 +19,9 @@ The owner calls a verb (`segment_arrives`, `timer_expired`, `send`, `receive`, `
 LISTEN is no state of a connection but of a port: a SYN to a listener makes a `Tcb` by `Tcb.passive_open`. A segment
 for which there is neither is answered by `tcp_segment.reset_for`.
 
-*Not modelled*: options (windows are unscaled, the MSS is a setting, no SACK, no timestamps); delayed ACKs: every
-segment with text is acknowledged at once; urgent data; data on a SYN; the rate limit on challenge ACKs other than for
-segments out of the window; the lower bound on old ACKs (RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans.
+*Not modelled*: options (windows are unscaled, the MSS is a setting, no SACK, no timestamps); delayed ACKs; urgent data;
+data on a SYN; the rate limit on challenge ACKs other than for segments out of the window; the lower bound on old ACKs
+(RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import random
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
-from natlab.packet import IcmpKind, IPProtocol, Packet
-from natlab.sim.tcp_icmp import ERRNO, ends
+from natlab.packet import Icmp, IcmpKind, IPProtocol, Packet
+from natlab.sim.tcp_icmp import ERRNO, ends, mss_for
 from natlab.sim.tcp_keepalive import KeepaliveTimer
 from natlab.sim.tcp_receive import ReceiveSide
 from natlab.sim.tcp_segment import ACK, FIN, RST, SYN, opens, reset_for, segment_length
@@ -54,8 +54,7 @@ class Tcb:
     Attributes:
         local, remote: the two ends of the 4-tuple.
         state: at CLOSED the 4-tuple is free.
-        error: why it ended: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED (our own `abort`), what an ICMP error
-            said (`tcp_icmp`), or None.
+        error: why it ended: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED (our own), as in `tcp_icmp`, or None.
         opened: the handshake has been completed; stays True.
     """
 
@@ -203,13 +202,17 @@ class Tcb:
                 self._arrives(packet, now)
         self._output(now)
 
-    def error_arrives(self, kind: IcmpKind, seq: int) -> bool:
+    def error_arrives(self, error: Icmp, seq: int, now: int) -> bool:
         """An ICMP error about our segment `seq`: whether that is in flight, so that it counts (`tcp_icmp`)."""
         if not self._snd.snd_una <= from_wire(seq, self._snd.snd_una) < self._snd.snd_max:
             return False
-        self._soft_error = ERRNO[kind]
-        if ends(kind, self.state, self._snd.active):
-            self._enter_closed(self._soft_error)
+        if error.kind is IcmpKind.TOO_BIG:
+            self._snd.lower_mss(mss_for(error.mtu, self.local.version))
+            self._output(now)
+        else:
+            self._soft_error = ERRNO[error.kind]
+            if ends(error.kind, self.state, self._snd.active):
+                self._enter_closed(self._soft_error)
         return True
 
     # Section 3.10.7.3: SYN-SENT.

@@ -18,8 +18,12 @@ different: there any error ends the wait, which spares a dial more than two minu
 An error counts only if the segment it quotes is in flight (RFC 5927 section 4.1): its number is at or above SND.UNA
 and below SND.MAX.
 
+"Packet too big" is no error but news: the segments become as short as the path needs them (RFC 1191), and what is in
+flight is sent again at once, without a word to congestion control. Linux believes in no MTU below 552.
+
 Sources: Linux `tcp_v4_err`, `tcp_req_err`, `icmp_err_convert`; `tests/contract/test_icmp.py` asks the kernel.
-*Not modelled*: that Linux takes back a doubled timeout on "unreachable" (RFC 6069).
+*Not modelled*: that Linux takes back a doubled timeout on "unreachable" (RFC 6069); routers that do not say which MTU
+(before RFC 1191); a path MTU that other connections to the same host know of, and that is tried again after 10 minutes.
 """
 
 from __future__ import annotations
@@ -29,7 +33,9 @@ import errno
 from natlab.packet import IcmpKind
 from natlab.sim.tcp_state import State
 
-__all__ = ["ERRNO", "ends"]
+__all__ = ["ERRNO", "ends", "mss_for"]
+
+_LEAST_MTU = 552  # net.ipv4.route.min_pmtu
 
 ERRNO = {
     IcmpKind.NETWORK_UNREACHABLE: errno.ENETUNREACH,
@@ -48,3 +54,8 @@ def ends(kind: IcmpKind, state: State, dialled: bool) -> bool:
     if state is State.SYN_SENT:
         return True
     return state is State.SYN_RECEIVED and (dialled or kind in _ENDS_A_LISTENER_S)
+
+
+def mss_for(mtu: int, ip_version: int) -> int:
+    """How many bytes of payload a packet of `mtu` bytes holds."""
+    return max(mtu, _LEAST_MTU) - (60 if ip_version == 6 else 40)

@@ -14,7 +14,7 @@ The timer is the retransmission timer (RFC 6298 section 5) while something is in
 data that the peer's window keeps back, it is the persist timer: it asks, by a segment that lies just before the window,
 for an answer that tells the window (section 3.8.6.1; Linux probes so, without sending a byte of new data).
 
-*Not modelled*: Nagle's algorithm (every program here would switch it off), SACK, timestamps, path MTU discovery.
+*Not modelled*: Nagle's algorithm (every program here would switch it off), SACK, timestamps.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class SendSide:
         "_base",
         "_buffer",
         "_max_wnd",
+        "_mss",
         "_override",
         "_probe",
         "_resend",
@@ -83,6 +84,7 @@ class SendSide:
         self.deadline: int | None = None
         self.rto = RetransmissionTimeout()
         self.congestion = Congestion(settings.mss, iss)
+        self._mss = settings.mss
         self._settings = settings
         self._buffer = bytearray()
         self._base = iss + 1  # sequence number of the buffer's first byte
@@ -197,6 +199,13 @@ class SendSide:
         self._resend = True
         return True
 
+    def lower_mss(self, mss: int) -> None:
+        """The path takes no longer segments than that: what is in flight goes again, cut anew."""
+        if mss < self._mss:
+            self._mss = self.congestion.mss = mss
+            self._timed = None
+            self.snd_nxt = self.snd_una
+
     def stop(self) -> None:
         """Nothing will be sent any more."""
         self._buffer.clear()
@@ -213,7 +222,7 @@ class SendSide:
         pending = self._end - self.snd_nxt
         usable = self.snd_una + min(self._snd_wnd, self.congestion.cwnd) - self.snd_nxt
         size = min(pending, usable)
-        worthwhile = size == pending or size >= self._settings.mss or 2 * size >= self._max_wnd or self._override
+        worthwhile = size == pending or size >= self._mss or 2 * size >= self._max_wnd or self._override
         return size if worthwhile else 0
 
     def _cut(self, seq: int, room: int) -> Outgoing:
@@ -221,7 +230,7 @@ class SendSide:
         if seq == self.iss:
             return Outgoing(seq, SYN, b"")
         offset = seq - self._base
-        payload = bytes(memoryview(self._buffer)[offset : offset + min(room, self._settings.mss)])
+        payload = bytes(memoryview(self._buffer)[offset : offset + min(room, self._mss)])
         last = offset + len(payload) == len(self._buffer)
         flags = PSH if last and payload else 0
         if last and self.fin_queued and len(payload) < room:

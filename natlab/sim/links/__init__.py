@@ -1,8 +1,9 @@
 """What a link does to a packet, as middleware: each function wraps the next place a packet goes to.
 
-    host ──> queue ──> loss ──> duplication ──> reordering ──> delay ──> router
+    host ──> mtu ──> queue ──> loss ──> duplication ──> reordering ──> delay ──> router
 
-    queue         a limited rate, and packets that wait for their turn       each in a file of its own
+    mtu           no packet longer than that                                 each in a file of its own
+    queue         a limited rate, and packets that wait for their turn
     loss          each by chance, or in bursts
     duplication   copies
     reordering    packets that come late
@@ -15,9 +16,8 @@ and can be cut and healed.
 Every packet that comes in goes out, or is written down as LOST with the reason, or is still on its way. All chances
 of a link come from one `random.Random`, so they repeat with the lab's seed.
 
-Not modelled: MTU (packets of any size pass, so there are neither fragments nor "packet too big"), links that damage
-packets, several links to one place, partitions other than by cutting links: hosts on one side of a cut link still
-reach each other.
+Not modelled: fragments (a packet is never cut), links that damage packets, several links to one place, partitions other
+than by cutting links: hosts on one side of a cut link still reach each other.
 """
 
 from natlab.sim.links.config import Delay, LinkConfig, LinkConfigs, both_ways

@@ -3,6 +3,7 @@
     LinkConfig(loss=0.01)                                  a wireless hop that loses 1 % each way
     LinkConfig(delay=Jitter(0.020, 0.080))                 a busy one
     LinkConfig(rate=125_000), LinkConfig(rate=1_250_000)   1 Mbit/s from the place, 10 Mbit/s to it
+    LinkConfig(mtu=1280)                                   the least that IPv6 allows, as many tunnels have it
 
 Whatever is left out is off, and costs a packet nothing.
 """
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from natlab.errors import LabError
 from natlab.sim.links.delay import Jitter, Trace
 from natlab.sim.links.loss import GilbertElliott, check_probability
+from natlab.wire.ip import MAX_PACKET
 
+LEAST_MTU = 576  # bytes that every host must take (RFC 791), and an ICMP error's most
 Delay = float | tuple[float, float]  # seconds one way; or (from the place, to the place)
 Loss = float | GilbertElliott
 
@@ -32,6 +35,8 @@ class LinkConfig:
         duplication: probability that a packet arrives twice.
         rate: bytes per second, headers included; infinite by default.
         queue: bytes that may wait where the rate is limited; more are dropped.
+        mtu: bytes of the longest packet that passes, IP header included; None for no limit.
+        black_hole: whether nobody is told of a packet that is too long (`mtu.py`).
 
     Raises:
         ValueError: not a probability, or a number that is negative or no number where that makes no sense.
@@ -44,6 +49,8 @@ class LinkConfig:
     duplication: float = 0.0
     rate: float = math.inf
     queue: int = 65_536
+    mtu: int | None = None
+    black_hole: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.delay, float | int) and not 0 <= self.delay < math.inf:
@@ -56,6 +63,10 @@ class LinkConfig:
             raise ValueError(f"lateness is at least 0 s, not {self.lateness}")
         if not (self.rate > 0 and self.queue >= 0):
             raise ValueError(f"a rate is above 0 bytes/s and a queue at least 0 bytes, not {self.rate}, {self.queue}")
+        if self.mtu is not None and not LEAST_MTU <= self.mtu <= MAX_PACKET:
+            raise ValueError(f"an MTU is {LEAST_MTU} to {MAX_PACKET} bytes, or None, not {self.mtu}")
+        if self.black_hole and self.mtu is None:
+            raise ValueError("black_hole is about packets that are too long: give the link an mtu")
 
 
 LinkConfigs = LinkConfig | tuple[LinkConfig, LinkConfig]  # for both directions; or (from the place, to the place)

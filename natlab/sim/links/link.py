@@ -17,6 +17,7 @@ from natlab.sim.links.delay import Jitter, Trace, delayed, jittered, traced
 from natlab.sim.links.deliver import Deliver
 from natlab.sim.links.duplication import duplicating
 from natlab.sim.links.loss import GilbertElliott, bursty, lossy
+from natlab.sim.links.mtu import TooBig, limited
 from natlab.sim.links.queue import queued
 from natlab.sim.links.reordering import reordering
 from natlab.sim.loop import SimLoop
@@ -32,6 +33,7 @@ def chain(
     tap: Tap,
     flight: Callable[[], int],
     then: Deliver,
+    too_big: TooBig | None = None,
 ) -> Deliver:
     """One direction: the middleware that `config` asks for, in the order of the package's picture.
 
@@ -39,6 +41,7 @@ def chain(
         default_delay: seconds, where the configuration leaves it open.
         rng: decides all chances of this link.
         flight: gives a new flight number, for copies.
+        too_big: is told of packets longer than the MTU.
     """
     carry = _on_the_way(config.delay, default_delay, loop, rng, then)
     if config.reordering:
@@ -51,6 +54,8 @@ def chain(
         carry = lossy(rng, config.loss, tap, carry)
     if config.rate < float("inf"):
         carry = queued(loop, config.rate, config.queue, tap, carry)
+    if config.mtu is not None:
+        carry = limited(config.mtu, None if config.black_hole else too_big, tap, carry)
     return carry
 
 
