@@ -201,7 +201,11 @@ class Connection:
 
     def flush(self) -> None:
         """Has what the session has to send written out at the end of this turn, or once the stream below has room."""
-        if not self._flushing and self._session.bytes_to_send and not self._secure.unsent:
+        if self._session.bytes_to_send and not self._secure.unsent:
+            self._write_out_soon()
+
+    def _write_out_soon(self) -> None:
+        if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._write_out)
 
@@ -268,7 +272,7 @@ class Connection:
             self._unanswered += len(data)
             for event in self._session.receive(data):
                 self._on_event(event)
-        self.flush()
+            self._write_out_soon()  # whoever was woken has something to send by then, perhaps
 
     @property
     def _has_fallen_behind(self) -> bool:
