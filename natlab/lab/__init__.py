@@ -1,6 +1,7 @@
 """The lab: build an internet, run nodes on it, look at what happened.
 
 lab.py        Lab: build, run, break; look.py what it shows: tables, pictures, captures
+boxes.py      what lab.nat asks for, as configurations
 bare.py       bare hosts and their sockets; this_computer.py the reader's own, over loopback
 classify.py   what a host found out about its NAT by STUN
 seed.py       chance, derived from the seed and the owner's name

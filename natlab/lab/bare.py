@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple, TypeVar
 import pandas as pd
 
 from natlab.endpoint import Endpoint
-from natlab.errors import SocketError, UnreachableError
+from natlab.errors import LabError, SocketError, UnreachableError
 from natlab.lab import pinging
 from natlab.lab.classify import Classification
 from natlab.lab.pinging import Named
@@ -100,12 +100,14 @@ class BareHost:
 
     Attributes:
         name: what tables and ladders call it.
-        ip: the address that its sockets are bound to.
+        ip: the address that its sockets are bound to, unless they are to be IPv6.
+        ip6: its IPv6 address, "" for none.
     """
 
-    def __init__(self, name: str, ip: str, network: Network, rng: Random) -> None:
+    def __init__(self, name: str, ip: str, network: Network, rng: Random, ip6: str = "") -> None:
         self.name = name
         self.ip = ip
+        self.ip6 = ip6
         self._network = network
         self._rng = rng
         self._open: list[BareSocket] = []
@@ -114,17 +116,19 @@ class BareHost:
     def __repr__(self) -> str:
         return f"<host {self.name} at {self.ip}, open sockets: {len(self._open)}>"
 
-    async def listen(self, port: int = 0, *, reuse_port: bool = False) -> BareListener:
+    async def listen(self, port: int = 0, *, reuse_port: bool = False, ipv6: bool = False) -> BareListener:
         """Listens for TCP connections.
 
         Args:
             port: 0 takes a free one.
             reuse_port: set SO_REUSEPORT before binding; sockets that all have it may share the port.
+            ipv6: listen on the IPv6 address of a computer that has both.
 
         Raises:
             SocketError: EADDRINUSE, another socket has the port.
+            LabError: the computer has no IPv6.
         """
-        listener = await self._network.listen_tcp(Endpoint.of(self.ip, port), reuse_port=reuse_port)
+        listener = await self._network.listen_tcp(self._local(port, ipv6), reuse_port=reuse_port)
         return self._keep(BareListener(self, listener, reuse_port))
 
     async def dial(
@@ -139,9 +143,11 @@ class BareHost:
 
         Raises:
             SocketError: ETIMEDOUT (no answer), ECONNREFUSED (RST), EADDRINUSE (another socket has the local port),
-                EADDRNOTAVAIL (there is a connection between these two endpoints already).
+                EADDRNOTAVAIL (there is a connection between these two endpoints already), ENETUNREACH (it is IPv6
+                and this computer has none, or the other way round).
         """
-        remote, local = self.resolve(to), Endpoint.of(self.ip, from_port)
+        remote = self.resolve(to)
+        local = self._local(from_port, remote.version == 6 and bool(self.ip6))
         try:
             async with asyncio.timeout(timeout):
                 connection = await self._network.dial_tcp(remote, local=local, reuse_port=reuse_port)
@@ -149,9 +155,9 @@ class BareHost:
             raise SocketError(errno.ETIMEDOUT, f"dial {remote}: no answer in {timeout:g} s") from None
         return self._keep(BareConnection(self, connection, "dial", reuse_port))
 
-    async def udp(self, port: int = 0, *, reuse_port: bool = False) -> BareUdpSocket:
+    async def udp(self, port: int = 0, *, reuse_port: bool = False, ipv6: bool = False) -> BareUdpSocket:
         """Binds a UDP socket; arguments and errors are those of `listen`."""
-        socket = await self._network.bind_udp(Endpoint.of(self.ip, port), reuse_port=reuse_port)
+        socket = await self._network.bind_udp(self._local(port, ipv6), reuse_port=reuse_port)
         return self._keep(BareUdpSocket(self, socket, reuse_port))
 
     async def serve_stun(
@@ -188,7 +194,7 @@ class BareHost:
             raise ValueError(f'the transport is "udp" or "tcp", not {transport!r}')
         discover = discover_udp if transport == "udp" else discover_tcp
         to = self.resolve(server.endpoint if isinstance(server, StunServer) else server)
-        return Classification(await discover(self._network, self.ip, to, self._rng))
+        return Classification(await discover(self._network, self._local(0, to.version == 6).ip, to, self._rng))
 
     async def map_port(
         self,
@@ -268,6 +274,11 @@ class BareHost:
             case str():
                 return Endpoint.parse(to)
         raise ValueError(f'where to? Name a listener, a UDP socket, or an endpoint such as "11.0.0.1:80", not {to!r}')
+
+    def _local(self, port: int, ipv6: bool) -> Endpoint:
+        if ipv6 and not self.ip6:
+            raise LabError(f"{self.name} has no IPv6 address: make it with lab.host({self.name!r}, ipv6=True)")
+        return Endpoint.of(self.ip6 if ipv6 else self.ip, port)
 
     def _keep(self, socket: S) -> S:
         self._open.append(socket)
@@ -360,7 +371,10 @@ class BareUdpSocket(BareSocket):
 
     async def send(self, data: bytes | str, to: To) -> None:
         """Sends one datagram, text as UTF-8. It is on its way when this returns, and may be lost."""
-        self._socket.send(_bytes(data), self.host.resolve(to))
+        remote = self.host.resolve(to)
+        if remote.version != self.local.version:
+            raise ValueError(f"{self.local} cannot send to {remote}: one is IPv4, the other IPv6: bind with ipv6=True")
+        self._socket.send(_bytes(data), remote)
 
     async def receive(self) -> Datagram:
         """Waits for the next datagram."""

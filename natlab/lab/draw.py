@@ -112,7 +112,7 @@ def _place(place: Place, top: Point, verdict: str) -> list[str]:
     x, y = top
     nat = place.kind in BOXES
     stroke = MUTED if nat else colour(place.name)
-    below = f"{place.kind} {place.ip}" if nat else f"{place.ip}, {verdict}".removesuffix(", ")
+    below = f"{place.kind} {place.ip}" if nat else f"{place.ips}, {verdict}".removesuffix(", ")
     width = max(_WIDE, svg.text_width(below) + 14)
     return [
         svg.box(x - width / 2, y, width, _HIGH, PAPER, stroke, "4 3" if nat else ""),
@@ -185,7 +185,8 @@ def _on_curve(start: Point, bend: Point, end: Point, t: float) -> Point:
 def _plain(place: Place, topology: Topology, verdicts: dict[str, str]) -> str:
     indent = "  " * (len(topology.way_out(place.name)) - 1)
     kind = f"{place.kind}, {verdicts[place.name]}" if place.name in verdicts else str(place.kind)
-    return f"{indent}{place.name} {place.ip} ({kind})"
+    tunnel = f" in a tunnel through {place.through}" if place.through else ""
+    return f"{indent}{place.name} {place.ips} ({kind}){tunnel}"
 
 
 def _edge_text(source: str, target: str, how: str) -> str:

@@ -29,20 +29,36 @@ def configure(gateway: GatewayConfig | Iterable[str]) -> GatewayConfig | None:
     return config if config.services else None
 
 
-def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: int) -> Endpoint:
+def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: int, ipv6: bool) -> Endpoint:
     """A port forward without an end; see `Lab.forward`. In a firewall, it is a hole for one endpoint."""
     if host.behind != router.name:
         where = f"behind {host.behind}" if host.behind else "on the public internet"
         raise LabError(f"{host.name} is {where}, not behind {router.name}: forward to a computer behind {router.name}")
-    translates = router.box.config.translates
-    external, internal = Endpoint.of(router.external_ip if translates else host.ip, port), Endpoint.of(host.ip, to_port)
+    if ipv6 and not host.ip6:
+        raise LabError(f"{host.name} has no IPv6 address: make it with ipv6=True, or leave ipv6= out")
+    router, ip = (_half(router, True), host.ip6) if ipv6 else (router, host.ip)
+    if not router.translates and port != to_port:
+        raise LabError(f"{router.name} is a firewall here and changes no ports: leave to_port= out")
+    external_ip = router.external_ip if router.translates else ip
+    external, internal = Endpoint.of(external_ip, port), Endpoint.of(ip, to_port)
     router.forward_port(_protocol(protocol), external, internal)
     return external
 
 
-def unforward(router: NatRouter, protocol: str, port: int) -> None:
+def unforward(router: NatRouter, protocol: str, port: int, ipv6: bool) -> None:
     """See `Lab.unforward`."""
-    router.unforward_port(_protocol(protocol), Endpoint.of(router.external_ip, port))
+    router = _half(router, ipv6)
+    for ip in (router.external_ip,) if router.translates else tuple(router.lan):
+        router.unforward_port(_protocol(protocol), Endpoint.of(ip, port))
+
+
+def _half(router: NatRouter, ipv6: bool) -> NatRouter:
+    """The router as one version of IP knows it."""
+    if not ipv6:
+        return router
+    if router.ipv6 is None:
+        raise LabError(f"{router.name} forwards no IPv6: make it with ipv6=True")
+    return router.ipv6
 
 
 def _protocol(name: str) -> IPProtocol:

@@ -25,7 +25,7 @@ def knocks(lab: Lab) -> pd.DataFrame:
     Returns:
         a table of strings, index `box`, columns `sender`: "let in", "dropped", or "" if it never sent to that box.
     """
-    names = {place.ip: place.name for place in lab.places if not place.behind}
+    names = {place.ip: place.name for place in lab.places}
     boxes = {place.name: place.ip for place in lab.places if place.kind in BOXES}
     found: dict[str, dict[str, str]] = {name: {} for name in boxes}
     for seen in lab.journal.of(PacketSeen):

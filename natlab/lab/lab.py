@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar, TypeVarTuple, Unpack
 
@@ -34,6 +34,7 @@ from natlab.events import (
 from natlab.host import Node
 from natlab.lab import gateways
 from natlab.lab.bare import BareHost
+from natlab.lab.boxes import carrier_lan, ipv6_firewall
 from natlab.lab.look import Look
 from natlab.lab.report import Report, report_on
 from natlab.lab.seed import rng_for
@@ -42,8 +43,9 @@ from natlab.nat import configure
 from natlab.portmap import GatewayConfig
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.reservations import RelayLimits
-from natlab.sim import Internet, NatRouter, SimLoop
+from natlab.sim import Host, Internet, NatRouter, SimLoop
 from natlab.sim.links import Delay, LinkConfigs
+from natlab.wire.address import from_endpoint as address_of
 from natlab.wire.keys import PrivateKey
 
 T = TypeVar("T")
@@ -98,6 +100,7 @@ class Lab(Look):
         address: str | None = None,
         behind: NatRouter | None = None,
         lan: str | None = None,
+        ipv6: bool | str | Mapping[str, str | float] = False,
         link: LinkConfigs | None = None,
         gateway: GatewayConfig | Iterable[str] = (),
         **axes: str | float,
@@ -109,7 +112,9 @@ class Lab(Look):
             name: what tables call it; the preset's name unless that is taken ("home", "home 2", ...).
             address: its external IPv4 address, or the first of several; the next free public one by default.
             behind: another NAT box, for NAT behind NAT.
-            lan: its network inside, "10.0.0.0/8"; the next free one by default.
+            lan: its network inside, "10.0.0.0/8"; the next free one by default, for a carrier 100.64.0.0/10.
+            ipv6: whether it forwards IPv6, as a firewall: True for the preset "firewall", or the name of another such
+                preset, or the axes in which it differs from it, `{"filtering": "endpoint-independent"}`.
             link: its uplink, as in `node`.
             gateway: by which protocols hosts may ask it for ports, of "nat-pmp", "pcp" and "upnp"; by default it is
                 deaf. A `natlab.portmap.GatewayConfig` says more.
@@ -119,14 +124,18 @@ class Lab(Look):
             LabError: no such preset or axis, the name or address is taken, or the LAN overlaps another network.
         """
         config = configure(preset, **axes)
-        self._check_behind(behind)
+        self._check_boxes(behind)
         name = name or self._free_name(preset)
         services = gateways.configure(gateway)
-        router = self._internet.nat(name, config, address, behind=behind, lan=lan, link=link, gateway=services)
+        firewall, lan = ipv6_firewall(ipv6), lan or carrier_lan(preset, behind)
+        router = self._internet.nat(
+            name, config, address, behind=behind, lan=lan, ipv6=firewall, link=link, gateway=services
+        )
         if router.gateway is not None:
             self.run(router.gateway.start())
         kind = Kind.NAT if router.translates else Kind.FIREWALL
-        self._places.append(Place(name, kind, router.external_ip, behind.name if behind else ""))
+        ip6 = router.ipv6.external_ip if router.ipv6 else ""
+        self._places.append(Place(name, kind, router.external_ip, behind.name if behind else "", ip6))
         return router
 
     def node(
@@ -135,6 +144,9 @@ class Lab(Look):
         behind: NatRouter | None = None,
         *,
         address: str | None = None,
+        ipv4: bool = True,
+        ipv6: bool | str = False,
+        vpn: NatRouter | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
         link: LinkConfigs | None = None,
@@ -148,6 +160,8 @@ class Lab(Look):
         Args:
             behind: the NAT box in front of it, made by `lab.nat`; None is the public internet.
             address: its IPv4 address; the next free one by default.
+            ipv4, ipv6: which of the two it has; `ipv6="2600:7::1"` chooses the address.
+            vpn: a public box through which all its packets leave, in a tunnel; it has an address of that box's LAN.
             delay: of its link in seconds one way, 0.01 in public; a pair if the two directions differ.
             loss: probability that its link loses a packet, each way.
             link: all about its link, instead of those two: a `LinkConfig`; a pair if the two directions differ.
@@ -157,18 +171,21 @@ class Lab(Look):
             reuse_port: dial from the listening port.
 
         Raises:
-            LabError: the name or address is taken, or `link` comes with `delay` or `loss`.
+            LabError: the name or address is taken, or none is left; neither IPv4 nor IPv6, or behind a box without
+                IPv6; `link` comes with `delay` or `loss`; a tunnel for IPv6, or to where the node cannot reach.
         """
-        self._check_behind(behind)
-        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss, link=link)
-        self._places.append(Place(name, Kind.NODE, host.ip, behind.name if behind else ""))
+        self._check_boxes(behind, vpn)
+        host = self._internet.host(
+            name, address, ipv4=ipv4, ipv6=ipv6, behind=behind, vpn=vpn, delay=delay, loss=loss, link=link
+        )
+        self._places.append(_place_of(host, Kind.NODE, behind, vpn))
         node = Node(
             host,
             key=PrivateKey.generate(self._rng(f"{name} key")),
             rng=self._rng(f"{name} node"),
             journal=self.journal,
             name=name,
-            listen=[f"/ip4/{host.ip}/tcp/{PORT}"],
+            listen=[address_of(Endpoint(ip, PORT)) for ip in host.ips],
             relay_service=_limits(behind is None if relay_service is None else relay_service),
             hole_punching=hole_punching,
             keepalive=keepalive,
@@ -184,34 +201,40 @@ class Lab(Look):
         behind: NatRouter | None = None,
         *,
         address: str | None = None,
+        ipv4: bool = True,
+        ipv6: bool | str = False,
+        vpn: NatRouter | None = None,
         delay: Delay | None = None,
         loss: float = 0.0,
         link: LinkConfigs | None = None,
     ) -> BareHost:
         """Adds a bare computer: sockets, no libp2p. Arguments and errors are those of `node`."""
-        self._check_behind(behind)
-        host = self._internet.host(name, address, behind=behind, delay=delay, loss=loss, link=link)
-        self._places.append(Place(name, Kind.HOST, host.ip, behind.name if behind else ""))
-        self.hosts[name] = BareHost(name, host.ip, host, self._rng(f"{name} bare"))
+        self._check_boxes(behind, vpn)
+        host = self._internet.host(
+            name, address, ipv4=ipv4, ipv6=ipv6, behind=behind, vpn=vpn, delay=delay, loss=loss, link=link
+        )
+        self._places.append(_place_of(host, Kind.HOST, behind, vpn))
+        self.hosts[name] = BareHost(name, host.ip, host, self._rng(f"{name} bare"), host.ip6)
         return self.hosts[name]
 
-    def crowd(self, number: int) -> list[Node]:
+    def crowd(self, number: int, *, ipv6: bool = False) -> list[Node]:
         """Adds public nodes on distinct addresses, each in another first octet: observers, to be dialled.
 
         A node advertises an observed address only after four observers; pictures leave the crowd out.
         """
         names = [f"crowd {len(self._crowd) + count}" for count in range(1, number + 1)]
         self._crowd += names
-        return [self.node(name) for name in names]
+        return [self.node(name, ipv6=ipv6) for name in names]
 
     def _free_name(self, preset: str) -> str:
         taken = {place.name for place in self._places}
         numbered = (f"{preset} {number}" for number in range(2, len(taken) + 3))
         return next(name for name in (preset, *numbered) if name not in taken)
 
-    def _check_behind(self, behind: NatRouter | None) -> None:
-        if behind is not None and behind not in self._internet.nats.values():
-            raise LabError(f"behind= takes a NAT box of this lab, made by lab.nat(...), not {behind!r}")
+    def _check_boxes(self, behind: NatRouter | None, vpn: NatRouter | None = None) -> None:
+        for word, box in (("behind", behind), ("vpn", vpn)):
+            if box is not None and box not in self._internet.nats.values():
+                raise LabError(f"{word}= takes a NAT box of this lab, made by lab.nat(...), not {box!r}")
 
     def forward(
         self,
@@ -221,6 +244,7 @@ class Lab(Look):
         *,
         protocol: str = "tcp",
         to_port: int | None = None,
+        ipv6: bool = False,
     ) -> Endpoint:
         """Forwards a port by hand, for good, and returns the external endpoint.
 
@@ -230,15 +254,16 @@ class Lab(Look):
             host: whom it leads to: a computer behind that NAT, or another NAT box there.
             protocol: "tcp" or "udp".
             to_port: the port inside; the same by default.
+            ipv6: opens the port of the host's IPv6 address, where nothing is translated.
 
         Raises:
             LabError: no such NAT or host, it is not behind this NAT, or somebody else has the port.
         """
-        return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port or port)
+        return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port or port, ipv6)
 
-    def unforward(self, nat: NatRouter | str, port: int, *, protocol: str = "tcp") -> None:
+    def unforward(self, nat: NatRouter | str, port: int, *, protocol: str = "tcp", ipv6: bool = False) -> None:
         """Takes a port forward back, and ends the conversations through it."""
-        gateways.unforward(self._nat(nat), protocol, port)
+        gateways.unforward(self._nat(nat), protocol, port, ipv6)
 
     def _nat(self, nat: NatRouter | str) -> NatRouter:
         name = nat.name if isinstance(nat, NatRouter) else nat
@@ -353,6 +378,11 @@ class Lab(Look):
     def close(self) -> None:
         """Ends everything that runs in the lab. The journal stays."""
         self._loop.close()
+
+
+def _place_of(host: Host, kind: Kind, behind: NatRouter | None, vpn: NatRouter | None) -> Place:
+    box, tunnel = (behind, None) if vpn is None else (vpn, behind)
+    return Place(host.name, kind, host.ip, box.name if box else "", host.ip6, tunnel.name if tunnel else "")
 
 
 def _limits(service: RelayLimits | bool) -> RelayLimits | None:

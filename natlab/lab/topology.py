@@ -33,12 +33,21 @@ class Place:
         kind: what stands there.
         ip: its address on the side of the internet.
         behind: name of the box in front of it, "" on the public internet.
+        ip6: its IPv6 address, "" for none; the same as `ip` if it has no other.
+        through: name of the box that its tunnel to `behind` goes through, "" for none.
     """
 
     name: str
     kind: Kind
     ip: str
     behind: str = ""
+    ip6: str = ""
+    through: str = ""
+
+    @property
+    def ips(self) -> str:
+        """Its addresses, IPv4 first."""
+        return ", ".join(dict.fromkeys(filter(None, (self.ip, self.ip6))))
 
 
 CORE = "internet"
@@ -67,6 +76,11 @@ class Topology:
             way.append(behind)
         return way
 
+    def _line_out(self, name: str) -> list[str]:
+        """`way_out`, with the boxes that a tunnel goes through."""
+        way, through = self.way_out(name), self._places[name].through
+        return [name, *(self.way_out(through) if through else []), *way[1:]]
+
     def in_line(self, hosts: Sequence[str], core: bool = False) -> list[str]:
         """The places between these hosts, left to right: the first one's NATs, who is public, then the others' NATs.
 
@@ -83,7 +97,7 @@ class Topology:
         public = [host for host in hosts if not self._places[host].behind]
         near = [host for host in hidden if self.way_out(host)[-1] == self.way_out(hidden[0])[-1]]
         near = near if public or core else hidden[:1]
-        left = [place for host in near for place in self.way_out(host)]
+        left = [place for host in near for place in self._line_out(host)]
         left.sort(key=lambda place: len(self.way_out(place)), reverse=True)
-        right = [place for host in hidden for place in reversed(self.way_out(host))]
+        right = [place for host in hidden for place in reversed(self._line_out(host))]
         return list(dict.fromkeys([*left, *([CORE] if core else []), *public, *right]))

@@ -71,6 +71,7 @@ class NatBox:
         journal: where its mapping events go; what that does not want is not made.
         more_external_ips: the others, if `config.external_addresses` is more than 1.
         internal_ip: where its own ICMP errors to hosts inside come from; `external_ip` if empty.
+        beside: another box of this name, for the other version of IP; they number their mappings together.
 
     Attributes:
         up_since: virtual time in nanoseconds of its last reboot, 0 before the first.
@@ -88,12 +89,13 @@ class NatBox:
         journal: Journal,
         more_external_ips: Sequence[str] = (),
         internal_ip: str = "",
+        beside: NatBox | None = None,
     ) -> None:
         self.name = name
         self.config = config
         self.up_since = 0
         self._rng = rng
-        self._table = Table(name, config, journal)
+        self._table: Table = Table(name, config, journal, beside._table.numbers if beside else None)
         self._ports = Ports(config, rng)
         self._forwards: dict[tuple[int, Endpoint], Mapping] = {}  # the latest of each internal endpoint
         self._quarantine = Quarantine(round(config.quarantine * _SECOND))

@@ -149,7 +149,7 @@ class NatConfig:
         icmp_errors_end_mappings: whether an ICMP error ends the mapping it is about; RFC 4787 REQ-12 forbids it.
         icmp_when_full: whether a host learns by ICMP that there is no room, or no port, for it (RFC 5508 REQ-8).
         answers_ping: whether the box answers pings to its own external addresses (RFC 1122 section 3.2.2.6).
-        hairpinning: see `Hairpinning`; None is "none".
+        hairpinning: see `Hairpinning`; None is "none". A firewall has none: a host inside is known by its own address.
         strays_take_ports: whether an unsolicited datagram makes its port unusable towards its sender for
             `udp_unanswered_timeout`.
         quarantine: seconds for which the sender of an unexpected packet is shut out; 0 for none.
@@ -187,7 +187,7 @@ class NatConfig:
     icmp_errors_end_mappings: bool = False
     icmp_when_full: bool = True
     answers_ping: bool = True
-    hairpinning: Hairpinning | None = Hairpinning.NONE
+    hairpinning: Hairpinning | None = Hairpinning.EXTERNAL_SOURCE
     strays_take_ports: bool = False
     quarantine: float = 0.0
     mappings_per_host: int | None = None
@@ -276,6 +276,9 @@ def _check_firewall(config: NatConfig) -> None:
                 f"a firewall (translates=False) keeps every endpoint as it is, so {axis} must stay {default!s}, "
                 f"not {getattr(config, axis)!s}: leave it out, or let the box translate"
             )
+    if config.hairpinning is Hairpinning.INTERNAL_SOURCE:
+        raise ValueError("a firewall (translates=False) has no address to hairpin at: leave hairpinning out")
+    object.__setattr__(config, "hairpinning", Hairpinning.NONE)
 
 
 OF_TRANSLATION = (
@@ -287,7 +290,6 @@ OF_TRANSLATION = (
     "external_addresses",
     "pooling",
     "strays_take_ports",
-    "hairpinning",
 )
 
 

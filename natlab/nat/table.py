@@ -16,6 +16,8 @@ that a flood against it costs no more than the look-ups (RFC 4787 section 12).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import TypeVar
 
 from natlab.endpoint import Endpoint
@@ -43,9 +45,10 @@ class Table:
         mappings, outward, inward: the first three rows of the table above.
         latest: the fifth; empty unless ports overlap.
         timers: how long they live.
+        numbers: of mappings to come.
     """
 
-    def __init__(self, place: str, config: NatConfig, journal: Journal) -> None:
+    def __init__(self, place: str, config: NatConfig, journal: Journal, numbers: Iterator[int] | None = None) -> None:
         self._place = place
         self._config = config
         self._journal = journal
@@ -59,7 +62,7 @@ class Table:
         self._overlaps = config.port_allocation is PortAllocation.OVERLAPPING
         self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}
         self._by_host: dict[str, dict[int, Mapping]] = {}
-        self._made = 0
+        self.numbers = numbers or count(1)
         self._sweep_at = min(1024, config.session_limit)
         self._sweep_after = 0
 
@@ -69,8 +72,7 @@ class Table:
         """A new mapping; it ends as if one packet had passed, unless sessions begin."""
         if key in self.mappings:
             self.end(self.mappings[key])
-        self._made += 1
-        mapping = Mapping(self._made, key, external)
+        mapping = Mapping(next(self.numbers), key, external)
         mapping.expires = now + self.timers.first(mapping.protocol)
         self.mappings[key] = mapping
         if self._overlaps:

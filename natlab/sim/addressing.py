@@ -4,10 +4,13 @@
     a NAT box with a pool        14.0.0.1 to 14.0.0.4                               consecutive
     a LAN behind a NAT box       192.168.1.0/24, 192.168.2.0/24, ... then 10.0.0.0/24, ...; the box is .1
     the LAN of a public firewall 15.0.0.0/24                                        public addresses, the firewall is .1
+    public IPv6 hosts            2600:1::1, 2600:2::1, ...                          each in a /32 of its own
+    an IPv6 LAN                  2600:3:0:1::/64                                    in the box's /56; the box is ::1
 
 Public addresses are ones that libp2p takes for public (go-multiaddr `manet.IsPublicAddr`): the ranges reserved for
 documentation, which a tutorial would pick, silently switch hole punching off. Each public host lives in another first
-octet, because js-libp2p counts AutoNAT verdicts by first octet.
+octet, because js-libp2p counts AutoNAT verdicts by first octet; go-libp2p counts IPv6 observers by /56, which is what
+a household gets (RFC 6177). IPv6 addresses are public on LANs too: nothing translates them.
 
 Any network or address may be chosen instead, as long as a packet's way stays clear: `lan="100.64.0.0/10"` is what
 carriers use between their NAT and their subscribers' (RFC 6598). Two LANs behind different NAT boxes may have the same
@@ -18,13 +21,12 @@ An address that was given up is not given to somebody else unless asked for.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from natlab.errors import LabError
 
-__all__ = ["PUBLIC_OCTETS", "Addresses", "Lan", "Lans", "Public"]
+__all__ = ["PUBLIC_OCTETS", "Addresses", "Lan", "Lans", "Public", "Public6"]
 
 # First octets without any network that `manet.IsPublicAddr`, or js-libp2p's rule, calls special.
 PUBLIC_OCTETS = tuple(octet for octet in range(11, 224) if octet not in (100, 127, 169, 172, 192, 198, 203))
@@ -38,10 +40,12 @@ class Addresses:
 
     Attributes:
         owner: whose they are, for messages.
+        version: of IP.
     """
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, version: int = 4) -> None:
         self.owner = owner
+        self.version = version
         self._holder: dict[str, str] = {}
         self._start = 0  # all candidates before this one are taken
 
@@ -65,8 +69,10 @@ class Addresses:
         return iter(self._holder)
 
     def _wanted(self, wanted: str, count: int) -> tuple[str, ...]:
-        first = ipaddress.IPv4Address(wanted)
-        if first.is_loopback or first.is_multicast or first.is_reserved or first.is_unspecified:
+        first = ip_address(wanted)
+        if first.version != self.version:
+            raise ValueError(f"{first} is no IPv{self.version} address")
+        if first.is_loopback or first.is_multicast or first.is_reserved or first.is_unspecified or first.is_link_local:
             raise ValueError(f"{first} is no address that one host can have on a network")
         ips = _run(first, count)
         for ip in ips:
@@ -79,7 +85,7 @@ class Addresses:
         while self._start < self._size() and self._is_taken(self._candidate(self._start)):
             self._start += 1
         for number in range(self._start, self._size()):
-            ips = _run(ipaddress.IPv4Address(self._candidate(number)), count)
+            ips = _run(ip_address(self._candidate(number)), count)
             if not any(map(self._is_taken, ips)):
                 return ips
         raise LabError(self._exhausted(count))
@@ -105,7 +111,7 @@ class Public(Addresses):
 
     def __init__(self) -> None:
         super().__init__("the internet")
-        self.networks: dict[IPv4Network, str] = {}  # behind firewalls, with whose they are
+        self.networks: dict[IPv4Network | IPv6Network, str] = {}  # behind firewalls, with whose they are
 
     def network(self, who: str) -> IPv4Network:
         """The next free /24, for hosts behind a firewall."""
@@ -129,7 +135,7 @@ class Public(Addresses):
         return ip in self._holder or self._behind(ip) is not None
 
     def _behind(self, ip: str) -> str | None:
-        return next((f"{net} behind {who}" for net, who in self.networks.items() if IPv4Address(ip) in net), None)
+        return next((f"{net} behind {who}" for net, who in self.networks.items() if ip_address(ip) in net), None)
 
     def _check(self, ip: str) -> None:
         network = self._behind(ip)
@@ -140,6 +146,36 @@ class Public(Addresses):
         return f"this internet has {self._size()} public addresses, and {_none_left(count)}: build a smaller lab"
 
 
+class Public6(Addresses):
+    """The IPv6 addresses of the internet itself."""
+
+    def __init__(self) -> None:
+        super().__init__("the internet", 6)
+        self._sites = 0
+        self._chosen: list[str] = []  # beginnings of addresses that somebody asked for
+
+    def lan(self, owner: str) -> Lan:
+        """The first /64 of the next /56."""
+        return Lan(owner, IPv6Network(f"2600:{self._next_site(owner):x}:0:1::/64"))
+
+    def _next_site(self, who: str) -> int:
+        while self._sites < 0xFFFF:
+            self._sites += 1
+            if f"2600:{self._sites:x}" not in self._chosen:
+                return self._sites
+        raise LabError(f"{who}: this internet has {0xFFFF} IPv6 networks, and all are taken: build a smaller lab")
+
+    def _free(self, count: int) -> tuple[str, ...]:
+        return _run(IPv6Address(f"2600:{self._next_site('the internet'):x}::1"), count)
+
+    def _check(self, ip: str) -> None:
+        """Any address may be chosen that the networks given out do not contain."""
+        first, second = ip.split(":")[:2]
+        if first == "2600" and 0 < int(second or "0", 16) <= self._sites and ip not in self._holder:
+            raise LabError(f"{ip} is in a network that has been given out: choose another, or let the lab choose")
+        self._chosen.append(f"{first}:{second}")
+
+
 class Lan(Addresses):
     """The addresses behind one box; the first is the box's own.
 
@@ -148,8 +184,8 @@ class Lan(Addresses):
         gateway: the box's own.
     """
 
-    def __init__(self, owner: str, network: IPv4Network) -> None:
-        super().__init__(owner)
+    def __init__(self, owner: str, network: IPv4Network | IPv6Network) -> None:
+        super().__init__(owner, network.version)
         self.network = network
         self.gateway = str(network[1])
 
@@ -160,11 +196,11 @@ class Lan(Addresses):
         return str(self.network[2 + number])
 
     def _is_taken(self, ip: str) -> bool:
-        return ip in self._holder or IPv4Address(ip) >= self.network.broadcast_address
+        return ip in self._holder or ip_address(ip) not in self.network or ip == str(self.network[-1])
 
     def _check(self, ip: str) -> None:
         network = self.network
-        if IPv4Address(ip) not in network:
+        if ip_address(ip) not in network:
             raise ValueError(f"a host behind {self.owner} has an address in {network}, not {ip}")
         if ip in (str(network[0]), self.gateway, str(network[-1])):
             raise LabError(
@@ -187,7 +223,7 @@ class Lans:
         self._made = 0
         self._chosen: list[IPv4Network] = []
 
-    def behind_nat(self, owner: str, wanted: str | None, around: Sequence[Addresses]) -> Lan:
+    def behind_nat(self, owner: str, wanted: str | None, around: Sequence[Lan]) -> Lan:
         """A LAN of private addresses.
 
         Args:
@@ -206,7 +242,7 @@ class Lans:
             )
         return self._made_of(owner, network, wanted, around)
 
-    def behind_firewall(self, owner: str, wanted: str | None, around: Sequence[Addresses], is_public: bool) -> Lan:
+    def behind_firewall(self, owner: str, wanted: str | None, around: Sequence[Lan], is_public: bool) -> Lan:
         """A network whose hosts keep their addresses outside. `is_public`: no NAT is around. Otherwise as above."""
         if wanted is not None:
             network = _chosen_network(owner, wanted)
@@ -217,12 +253,14 @@ class Lans:
             if taken:
                 raise LabError(f"{owner}: {network} overlaps {taken} on {addresses.owner}: choose another lan=")
         if is_public:
+            if any(map(network.overlaps, PRIVATE)):
+                raise LabError(f"{owner} does not translate, so lan= is a public network, '11.0.0.0/24', not {network}")
             _check_apart(owner, network, self._public.networks)
             self._public.networks[network] = owner
         return self._made_of(owner, network, wanted, around)
 
-    def _made_of(self, owner: str, network: IPv4Network, wanted: str | None, around: Sequence[Addresses]) -> Lan:
-        _check_apart(owner, network, {lan.network: lan.owner for lan in around if isinstance(lan, Lan)})
+    def _made_of(self, owner: str, network: IPv4Network, wanted: str | None, around: Sequence[Lan]) -> Lan:
+        _check_apart(owner, network, {lan.network: lan.owner for lan in around})
         if wanted is not None:
             self._chosen.append(network)
         return Lan(owner, network)
@@ -240,13 +278,16 @@ class Lans:
 
 
 def _chosen_network(owner: str, wanted: str) -> IPv4Network:
-    network = IPv4Network(wanted)
+    try:
+        network = IPv4Network(wanted)
+    except ValueError as error:
+        raise ValueError(f"{owner}: lan= is an IPv4 network such as '10.0.0.0/8', not {wanted!r} ({error})") from error
     if network.num_addresses < 8:
         raise LabError(f"{owner}: {network} has no room for hosts: lan= takes a /29 or larger")
     return network
 
 
-def _check_apart(owner: str, network: IPv4Network, others: dict[IPv4Network, str]) -> None:
+def _check_apart(owner: str, network: IPv4Network, others: Mapping[IPv4Network | IPv6Network, str]) -> None:
     for other, whose in others.items():
         if network.overlaps(other):
             raise LabError(
@@ -259,7 +300,7 @@ def _first_within(network: IPv4Network, addresses: Addresses) -> str | None:
     return next((ip for ip in addresses if IPv4Address(ip) in network), None)
 
 
-def _run(first: IPv4Address, count: int) -> tuple[str, ...]:
+def _run(first: IPv4Address | IPv6Address, count: int) -> tuple[str, ...]:
     return tuple(str(first + number) for number in range(count))
 
 

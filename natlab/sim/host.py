@@ -7,8 +7,9 @@
          │   ▲
        uplink            to the router it hangs on
 
-It has two interfaces, its address and loopback. Packets to either never leave it and take no time, so on loopback
-two SYNs can never cross, exactly as on a real computer.
+It has two interfaces, a network card and loopback. Packets to its own addresses never leave it and take no time, so on
+loopback two SYNs can never cross, exactly as on a real computer. It has IPv4, IPv6 or both; every socket is of one of
+the two (IPV6_V6ONLY, RFC 3493 section 5.3).
 
 Not modelled: several network cards, forwarding, firewalls on the host itself.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from natlab.endpoint import Endpoint
@@ -28,7 +29,15 @@ from natlab.sim.capture import Tap
 from natlab.sim.icmp import IcmpLayer
 from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import LOOPBACK, MULTICAST_GROUPS, WILDCARD
+from natlab.sim.ports import (
+    LOOPBACK,
+    LOOPBACK6,
+    MULTICAST_GROUPS,
+    WILDCARD,
+    WILDCARD6,
+    loopback_of,
+    wildcard_of,
+)
 from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer
 from natlab.sim.udp import SimUdpSocket, UdpLayer
 
@@ -41,19 +50,27 @@ class Host:
 
     Attributes:
         name: what events call it.
-        ip: the address of its network card.
-        gateway_ip: the address of the router it hangs on, None if that is the core of the internet.
+        ips: the addresses of its network card, IPv4 before IPv6.
+        ip: the first of them.
+        ip6: its IPv6 address, "" for none.
+        gateway_ip: the IPv4 address of the router it hangs on; None without IPv4, or on the core of the internet.
     """
 
-    def __init__(self, name: str, ip: str, loop: SimLoop, tap: Tap, rng: Random, flight: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, ips: Sequence[str], loop: SimLoop, tap: Tap, rng: Random, flight: Callable[[], int]
+    ) -> None:
         self.name = name
-        self.ip = ip
+        self.ips = tuple(ips)
+        self.ip = ips[0]
+        self.ip6 = ips[-1] if ":" in ips[-1] else ""
+        self._own = (*ips, LOOPBACK6) if self.ip6 else self.ips
         self.gateway_ip: str | None = None
         self._loop = loop
         self._tap = tap
         self._flight = flight
         self._uplink: Deliver
         self._inward: deque[Packet] = deque()  # packets to itself, not yet delivered
+        self._source_ip = self._source_of_either if self.ip6 else self._source
         self._tcp = TcpLayer(loop, tap, rng, self._transmit)
         self._icmp = IcmpLayer(loop, tap, rng, self._transmit, self._tcp)
         self._udp = UdpLayer(loop, tap, rng, self._transmit, self._source_ip, self._icmp.port_unreachable)
@@ -68,7 +85,7 @@ class Host:
         return EPOCH + self._loop.time()
 
     def addresses(self) -> list[str]:
-        return [self.ip, LOOPBACK]
+        return [*self.ips, LOOPBACK, LOOPBACK6] if self.ip6 else [self.ip, LOOPBACK]
 
     def gateway(self) -> str | None:
         return self.gateway_ip
@@ -82,16 +99,17 @@ class Host:
         self, remote: Endpoint, *, local: Endpoint | None = None, reuse_port: bool = False
     ) -> SimTcpConnection:
         self._loop.require_running()
-        if remote.version != 4:
-            raise SocketError(errno.ENETUNREACH, f"{self.name} has no route to {remote}")
-        if remote.ip == WILDCARD:
-            remote = Endpoint(LOOPBACK, remote.port)  # as Linux takes it
-        local = local or Endpoint(WILDCARD, 0)
+        wildcard, loopback = wildcard_of(remote.ip), loopback_of(remote.ip)
+        if remote.ip == wildcard:
+            remote = Endpoint(loopback, remote.port)  # as Linux takes it
+        local = local or Endpoint(wildcard, 0)
         self._check_local(local)
         source = self._source_ip(remote.ip)
-        if local.ip == LOOPBACK != source and remote.ip != self.ip:
+        if not source or not local.version == remote.version == Endpoint(source, 0).version:
+            raise SocketError(errno.ENETUNREACH, f"{self.name} has no route to {remote}")
+        if local.ip == loopback != source and remote.ip not in self._own:
             raise SocketError(errno.EINVAL, f"{remote} cannot be reached from {local}")
-        if local.ip == WILDCARD:
+        if local.ip == wildcard:
             local = Endpoint(source, local.port)
         return await self._tcp.dial(local, remote, reuse_port)
 
@@ -111,8 +129,14 @@ class Host:
         Args:
             identifier: what a NAT box tells pings apart by; 0 takes a new one.
             ttl: how many hops it may make; the router at which it has none left says so.
+
+        Raises:
+            SocketError: ENETUNREACH, the address is of a version of IP that the computer has not.
         """
-        source = Endpoint(self._source_ip(to), identifier or self.ping_identifier())
+        ip = self._source_ip(to)
+        if not ip or wildcard_of(ip) != wildcard_of(to):
+            raise SocketError(errno.ENETUNREACH, f"{self.name} has no route to {to}")
+        source = Endpoint(ip, identifier or self.ping_identifier())
         return await self._icmp.ping(echo_request(source, to, sequence, PING_DATA, ttl), timeout)
 
     def ping_identifier(self) -> int:
@@ -120,28 +144,34 @@ class Host:
         return self._icmp.identifier()
 
     def _check_local(self, local: Endpoint) -> None:
-        if local.ip not in (self.ip, LOOPBACK, WILDCARD):
+        if local.ip not in self._own and local.ip not in (LOOPBACK, WILDCARD, WILDCARD6):
             raise SocketError(errno.EADDRNOTAVAIL, f"{local.ip} is no address of {self.name}")
 
     # ---- the IP layer
 
-    def _source_ip(self, destination: str) -> str:
-        """The address a packet to `destination` leaves from."""
+    def _source(self, destination: str) -> str:
+        """The address a packet to `destination` leaves from. Here for a host without IPv6."""
         return LOOPBACK if destination.startswith("127.") else self.ip
+
+    def _source_of_either(self, destination: str) -> str:
+        """The same for a host with IPv6; "" if it has no address of that version."""
+        if ":" in destination:
+            return LOOPBACK6 if destination == LOOPBACK6 else self.ip6
+        return LOOPBACK if destination.startswith("127.") else self.ip if self.ip != self.ip6 else ""
 
     def _transmit(self, packet: Packet) -> None:
         """Sends a packet out, or around to ourselves."""
         if self._tap.on:
             packet = packet._replace(flight=self._flight())
             self._tap.seen(packet, Verdict.SENT)
-        if packet.destination.ip == self.ip or packet.destination.ip.startswith("127."):
+        if packet.destination.ip in self._own or packet.destination.ip.startswith("127."):
             self._loop_back(packet)
         else:
             self._uplink(packet)
 
     def too_big_outward(self, packet: Packet, mtu: int) -> None:
         """A packet of ours does not fit our own link: we tell ourselves."""
-        error = icmp_error(IcmpKind.TOO_BIG, self.ip, packet, mtu)
+        error = icmp_error(IcmpKind.TOO_BIG, packet.source.ip, packet, mtu)
         if error is not None:
             self._transmit(error)
 

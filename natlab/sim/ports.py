@@ -1,7 +1,8 @@
 """Who may use which local port: the rules of bind(2) on Linux.
 
 Two sockets of one protocol conflict on a port if their addresses overlap: equal, or one of them the wildcard. A
-conflict is EADDRINUSE, unless **both** sockets asked for SO_REUSEPORT before they were bound (socket(7)).
+conflict is EADDRINUSE, unless **both** sockets asked for SO_REUSEPORT before they were bound (socket(7)). IPv4 and
+IPv6 have ports of their own: every socket is of one version, as with IPV6_V6ONLY (RFC 3493 section 5.3).
 
     first bound                second                     result
     ─────────────────────────  ─────────────────────────  ──────────
@@ -31,8 +32,9 @@ from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
 
 EPHEMERAL = range(32768, 61000)
-WILDCARD = "0.0.0.0"
-LOOPBACK = "127.0.0.1"
+WILDCARD, WILDCARD6 = "0.0.0.0", "::"
+WILDCARDS = (WILDCARD, WILDCARD6)
+LOOPBACK, LOOPBACK6 = "127.0.0.1", "::1"
 MULTICAST_GROUPS = ("224.0.0.1", "239.255.255.250")  # all hosts of a link; SSDP
 
 
@@ -94,8 +96,23 @@ class PortTable:
         raise SocketError(errno.EADDRINUSE, "all ephemeral ports are taken")
 
 
+def wildcard_of(ip: str) -> str:
+    """The wildcard of the same version of IP."""
+    return WILDCARD6 if ":" in ip else WILDCARD
+
+
+def loopback_of(ip: str) -> str:
+    """The loopback address of the same version of IP."""
+    return LOOPBACK6 if ":" in ip else LOOPBACK
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a packet could be for both: equal, or one is the wildcard of the other's version."""
+    return one == other or wildcard_of(one) == wildcard_of(other) in (one, other)
+
+
 def _conflict(new: Binding, holder: Binding) -> bool:
-    if new.local.ip != holder.local.ip and WILDCARD not in (new.local.ip, holder.local.ip):
+    if not _overlap(new.local.ip, holder.local.ip):
         return False
     if new.reuse_address and holder.reuse_address and not holder.listening:
         return False

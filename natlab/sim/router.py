@@ -12,10 +12,13 @@ alone, and what the router multicasts, every host: that is all that the services
 Each router takes one from a packet's TTL, and says "time exceeded" to whoever sent a packet that has none left; the
 core says "host unreachable" of an address that nobody has. Only packets with few hops left are counted down: no path
 here is as long as the usual 64, and a new packet at every hop would cost more than the hop. The core belongs to no
-network, so its errors come from 192.0.0.8, which RFC 7600 section 4.8 sets aside for routers without an address.
+network, so its errors come from 192.0.0.8, which RFC 7600 section 4.8 sets aside for routers without an address; its
+IPv6 address is 2600::1.
 
 A firewall is a NAT box that does not translate. All decisions about translation and filtering are `natlab.nat`'s; a
-router only moves packets to and from it.
+router only moves packets to and from it. A router for both versions of IP is two, one for each, on one cable: where
+that cable ends `by_version` parts the packets, and only cables that carry both have it.
+
 Routing is by exact address: this internet has as many addresses as hosts.
 
 Not modelled: routing protocols, the TTL of packets with more than 32 hops left.
@@ -37,7 +40,7 @@ from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import MULTICAST_GROUPS
 
-CORE_IP = "192.0.0.8"
+CORE_IP, CORE_IP6 = "192.0.0.8", "2600::1"
 FEW_HOPS = 32
 
 
@@ -70,10 +73,9 @@ class Router:
         """Where packets to `ip` go."""
         return self._routes[ip]
 
-    def replug(self, ip: str, deliver: Deliver) -> None:
-        """The cable on which `ip` is reached, with whatever else is reached by it, ends elsewhere now."""
-        cable = self._routes[ip]
-        self._routes.update({other: deliver for other, way in self._routes.items() if way == cable})
+    def replug(self, cable: Deliver, deliver: Deliver) -> None:
+        """Packets that went to `cable` go to `deliver` from now on."""
+        self._routes.update({ip: deliver for ip, way in self._routes.items() if way == cable})
 
     def forward(self, packet: Packet) -> None:
         """A packet from one of the attached hosts."""
@@ -119,6 +121,19 @@ class Router:
         back(answer)
 
 
+def by_version(ipv4: Deliver, ipv6: Deliver, tap: Tap) -> Deliver:
+    """Where a cable ends that carries packets of both versions."""
+
+    def carry(packet: Packet) -> None:
+        is_ipv6 = ":" in packet.destination.ip
+        if (":" in packet.source.ip) is is_ipv6:
+            (ipv6 if is_ipv6 else ipv4)(packet)
+        elif tap.on:
+            tap.seen(packet, Verdict.DROPPED, f"{packet.source.ip} and {packet.destination.ip} are of two IP versions")
+
+    return carry
+
+
 class NatRouter(Router):
     """A router with a NAT box, or a firewall, between its LAN and the network it hangs on.
 
@@ -127,6 +142,7 @@ class NatRouter(Router):
         lan: its network inside.
         behind: the router outside it, None for the core.
         translates: whether hosts inside have other addresses than outside.
+        ipv6: what it is to IPv6 packets, a firewall; None if it forwards none.
         gateway_ip: its address inside.
         gateway: its gateway services, None if it has none.
     """
@@ -139,6 +155,8 @@ class NatRouter(Router):
         self.lan = lan
         self.behind = behind
         self.translates = box.config.translates
+        self.ipv6: NatRouter | None = None
+        self._passed = Verdict.TRANSLATED if self.translates else Verdict.FORWARDED
         self._loop = loop
         self._uplink: Deliver
         self.gateway: Gateway | None = None
@@ -165,6 +183,8 @@ class NatRouter(Router):
     def reboot(self, *external_ips: str) -> None:
         """Turns it off and on: it has forgotten its mappings, port forwards and leases. It may have other addresses."""
         self.box.reboot(self._loop.now_ns, *external_ips)
+        if self.ipv6 is not None:
+            self.ipv6.reboot()
         if self.gateway is not None:
             self.gateway.announce()
 
@@ -176,6 +196,8 @@ class NatRouter(Router):
     def connect(self, uplink: Deliver) -> None:
         """Plugs in the cable to the network outside."""
         self._uplink = uplink
+        if self.ipv6 is not None:
+            self.ipv6.connect(uplink)
 
     def forward(self, packet: Packet) -> None:
         """A packet from inside: to a neighbour, or translated and out, or back in (hairpinning)."""
@@ -193,7 +215,7 @@ class NatRouter(Router):
             packet = packet._replace(ttl=packet.ttl - 1)
         result = self.box.outbound(packet, self._loop.now_ns)
         if isinstance(result, Packet):
-            self._pass(packet, result, Verdict.TRANSLATED, self._uplink)
+            self._pass(packet, result, self._passed, self._uplink)
         elif isinstance(result, Drop):
             self._drop(packet, result, self._route)
         else:
@@ -205,22 +227,23 @@ class NatRouter(Router):
         if isinstance(result, Drop):
             self._drop(packet, result, self._uplink)
         elif result.ttl > FEW_HOPS:
-            self._pass(packet, result, Verdict.TRANSLATED, self._route)
+            self._pass(packet, result, self._passed, self._route)
         elif result.ttl > 1:
-            self._pass(packet, result._replace(ttl=result.ttl - 1), Verdict.TRANSLATED, self._route)
+            self._pass(packet, result._replace(ttl=result.ttl - 1), self._passed, self._route)
         else:
             self._expire(packet, self.external_ip, self._uplink)
 
     def too_big_outward(self, packet: Packet, mtu: int) -> None:
         """A packet does not fit the link outside (RFC 4787 REQ-13); the box translates what is said of it inward."""
-        self._say(IcmpKind.TOO_BIG, packet, self.external_ip, self.receive, mtu)
+        half = self.ipv6 if self.ipv6 is not None and packet.source.version == 6 else self
+        half._say(IcmpKind.TOO_BIG, packet, half.external_ip, half.receive, mtu)
 
     def to_lan(self, packet: Packet) -> None:
         """A packet of the router's own host: to one of the LAN, or to all of them."""
         if packet.destination.ip not in MULTICAST_GROUPS:
             self._route(packet)
             return
-        for deliver in list(self._routes.values()):
+        for deliver in dict.fromkeys(self._routes.values()):
             if deliver is not self._own:
                 deliver(packet)
 

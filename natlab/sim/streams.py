@@ -32,9 +32,10 @@ from natlab.net.waiting import Waiters, WatchableStream
 from natlab.packet import Icmp, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import WILDCARD, Binding, PortTable
+from natlab.sim.ports import Binding, PortTable, wildcard_of
 from natlab.sim.tcp import Tcb
 from natlab.sim.tcp_segment import opens, reset_for
+from natlab.sim.tcp_settings import settings_for
 from natlab.sim.tcp_state import State
 from natlab.sim.udp import pick
 
@@ -256,7 +257,7 @@ class TcpLayer:
         elif earlier is not None:
             self._ports.release(binding)
             raise SocketError(errno.EADDRNOTAVAIL, f"there is already a connection {local} to {remote}")
-        tcb = Tcb.active_open(local, remote, self.loop.now_ns, self._rng)
+        tcb = Tcb.active_open(local, remote, self.loop.now_ns, self._rng, settings_for(remote))
         connection = SimTcpConnection(self, tcb, binding, None)
         self._connections[local, remote] = connection
         try:
@@ -297,12 +298,12 @@ class TcpLayer:
         if not opens(segment):
             return None
         to = segment.destination
-        sharing = self._listeners.get(to) or self._listeners.get(Endpoint(WILDCARD, to.port))
+        sharing = self._listeners.get(to) or self._listeners.get(Endpoint(wildcard_of(to.ip), to.port))
         return pick(sharing, segment) if sharing else None
 
     def _open(self, syn: Packet, listener: SimTcpListener) -> None:
         self._note(syn, Verdict.DELIVERED)
-        tcb = Tcb.passive_open(syn, self.loop.now_ns, self._rng)
+        tcb = Tcb.passive_open(syn, self.loop.now_ns, self._rng, settings_for(syn.source))
         listener.binding.users += 1
         connection = SimTcpConnection(self, tcb, listener.binding, listener)
         listener.handshake_began(connection)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from natlab.endpoint import Endpoint
+
 SECOND = 1_000_000_000
 """Nanoseconds in a second: time inside the simulator is an integer number of nanoseconds."""
 
@@ -56,3 +58,11 @@ class TcpSettings:
             raise ValueError("mss, send_buffer and data_retries are at least 1")
         if not 1 <= self.receive_buffer <= 65535:
             raise ValueError("receive_buffer is 1 to 65535 bytes: windows are not scaled")
+
+
+_IPV4, _IPV6 = TcpSettings(), TcpSettings(mss=1440)
+
+
+def settings_for(remote: Endpoint) -> TcpSettings:
+    """The defaults towards `remote`: a segment fills an Ethernet frame, and IPv6's header is 20 bytes longer."""
+    return _IPV6 if remote.version == 6 else _IPV4

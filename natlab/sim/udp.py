@@ -23,7 +23,7 @@ from natlab.net.waiting import Waiters
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import LOOPBACK, MULTICAST_GROUPS, WILDCARD, Binding, PortTable
+from natlab.sim.ports import MULTICAST_GROUPS, WILDCARDS, Binding, PortTable, loopback_of, wildcard_of
 
 T = TypeVar("T")
 
@@ -115,14 +115,14 @@ class UdpLayer:
     def send(self, local: Endpoint, to: Endpoint, data: bytes) -> None:
         if len(data) > LONGEST:
             return
-        if to.ip == WILDCARD:
-            to = Endpoint(LOOPBACK, to.port)  # as Linux takes it
-        ip = self._source_ip(to.ip) if local.ip == WILDCARD else local.ip
+        if to.ip in WILDCARDS:
+            to = Endpoint(loopback_of(to.ip), to.port)  # as Linux takes it
+        ip = self._source_ip(to.ip) if local.ip in WILDCARDS else local.ip
         self._transmit(Packet(IPProtocol.UDP, Endpoint(ip, local.port), to, data))
 
     def receive(self, packet: Packet) -> None:
         to = packet.destination
-        sharing = self._sockets.get(to) or self._sockets.get(Endpoint(WILDCARD, to.port))
+        sharing = self._sockets.get(to) or self._sockets.get(Endpoint(wildcard_of(to.ip), to.port))
         if sharing is None:
             verdict, reason = Verdict.DROPPED, f"no UDP socket on port {to.port}"
         elif pick(sharing, packet).deliver(packet.payload, packet.source):

@@ -1,8 +1,8 @@
 """Random labs: a topology and a story for each number, small and fast, and together with something of everything.
 
-    public nodes, NAT boxes with any axes, firewalls, pools, boxes behind boxes, nodes and bare hosts anywhere, links
-    with every hardship; then dials, reservations, pings, punches, datagrams, pauses, cuts, reboots and closings, one by
-    one or several at once
+    public nodes, NAT boxes with any axes, firewalls, pools, boxes behind boxes, nodes and bare hosts anywhere, of IPv4,
+    IPv6 or both, tunnels, links with every hardship; then dials, reservations, pings, punches, datagrams, pauses, cuts,
+    reboots and closings, one by one or several at once
 
 What a verb answers, errors included, is part of the story: the same number must give the same answers.
 """
@@ -17,6 +17,7 @@ from dataclasses import fields
 from enum import StrEnum
 
 from natlab import Lab
+from natlab.endpoint import Endpoint
 from natlab.errors import LabError, NatlabError
 from natlab.host import Node
 from natlab.lab.bare import BareHost
@@ -62,15 +63,16 @@ class _Story:
     def build(self) -> None:
         chance = self.chance
         for number in range(chance.randint(1, 2)):
-            self.relays.append(self.lab.node(f"relay {number}", **self.habits(relay=True)))
+            self.relays.append(self.lab.node(f"relay {number}", ipv6=chance.random() < 0.7, **self.habits(relay=True)))
         self.lab.crowd(chance.choice([0, 0, 1, 4]))
         for _ in range(chance.randint(1, 3)):
             self.boxes.append(self.box(chance.choice([None, None, *self.boxes])))
         for number in range(chance.randint(2, 3)):
-            self.nodes.append(self.lab.node(f"node {number}", chance.choice([None, *self.boxes]), **self.habits()))
+            spot = self.spot(chance.choice([None, *self.boxes]))
+            self.nodes.append(self.lab.node(f"node {number}", **spot, **self.habits()))
         for number in range(chance.choice([0, 2])):
-            behind = chance.choice([None, None, *self.boxes])
-            self.hosts.append(self.lab.host(f"host {number}", behind, **self.link()))
+            spot = self.spot(chance.choice([None, None, *self.boxes]))
+            self.hosts.append(self.lab.host(f"host {number}", **spot, **self.link()))
         for node in self.nodes:
             if chance.random() < 0.7:
                 self.answered(node.reserve(chance.choice(self.relays)))
@@ -79,12 +81,25 @@ class _Story:
         """A NAT box or firewall; now and then with several addresses, or with a carrier's LAN."""
         preset, axes = self.chance.choice(list(PRESETS)), self.axes()
         lan = self.chance.choice([None, "100.64.0.0/10"]) if outer is None else None
+        ipv6 = self.chance.choice([True, "simple-security", False]) if outer is None or outer.ipv6 else False
         if not PRESETS[preset].translates:
-            return self.lab.nat(preset, behind=outer, **{axis: axes[axis] for axis in OF_A_FIREWALL if axis in axes})
+            axes = {axis: axes[axis] for axis in OF_A_FIREWALL if axis in axes}
+            return self.lab.nat(preset, behind=outer, ipv6=ipv6, **axes)
         try:
-            return self.lab.nat(preset, behind=outer, lan=lan, **axes)
+            return self.lab.nat(preset, behind=outer, lan=lan, ipv6=ipv6, **axes)
         except LabError:  # the axes contradict each other
-            return self.lab.nat(preset, behind=outer, lan=lan)
+            return self.lab.nat(preset, behind=outer, lan=lan, ipv6=ipv6)
+
+    def spot(self, behind: NatRouter | None) -> dict[str, object]:
+        """Behind a box or not; with IPv4, both or IPv6 alone, or in a tunnel."""
+        exits = [box for box in self.boxes if box.behind is None and (behind is None or behind.behind is None)]
+        exits = [box for box in exits if box is not behind]
+        if exits and self.chance.random() < 0.15:
+            return {"behind": behind, "vpn": self.chance.choice(exits)}
+        if behind is not None and behind.ipv6 is None:
+            return {"behind": behind}
+        choices = [{}, {"ipv6": True}, {"ipv6": True}, {"ipv4": False, "ipv6": True}]
+        return {"behind": behind, **self.chance.choice(choices)}
 
     def axes(self) -> dict[str, str | float]:
         """Some axes of a NAT box: every choice there is, and short timers, so that mappings die while others talk."""
@@ -205,13 +220,13 @@ async def _talk(one: BareHost, other: BareHost, datagrams: int, port: int) -> li
     """Port 4001 has a listener, 4002 has none."""
     here, there, listener = await one.udp(), await other.udp(), await other.listen(4001)
     answers: list[object] = []
-    for number in range(datagrams):
-        await here.send(f"datagram {number}", there)
     try:
+        for number in range(datagrams):
+            await here.send(f"datagram {number}", there)
         async with asyncio.timeout(5.0):
             answers.append(await there.receive())
-            answers.append(await one.dial(f"{other.ip}:{port}"))
-    except (NatlabError, TimeoutError) as error:
+            answers.append(await one.dial(Endpoint(other.ip, port)))
+    except (NatlabError, TimeoutError, ValueError) as error:
         answers.append(repr(error))
     for socket in (here, there, listener):
         socket.close()

@@ -237,3 +237,38 @@ def test_inside_a_running_loop_as_in_a_notebook():
     """In a process of its own: re-entering a loop changes asyncio for good."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", IN_A_NOTEBOOK], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("still here\n", "")
+
+
+# ---- IPv6
+
+
+def test_a_host_with_both_versions_takes_the_one_of_whom_it_talks_to(lab):
+    alice, bob = lab.host("alice", ipv6=True), lab.host("bob", ipv6=True)
+    for ipv6, ip in ((False, bob.ip), (True, bob.ip6)):
+        listener = lab.run(bob.listen(80, ipv6=ipv6))
+        connection = lab.run(alice.dial(listener))
+        assert connection.remote == Endpoint(ip, 80) and connection.local.version == (6 if ipv6 else 4)
+        there, here = lab.run(bob.udp(9, ipv6=ipv6)), lab.run(alice.udp(ipv6=ipv6))
+        lab.run(here.send("hi", there))
+        assert lab.run(there.receive()).source == here.local
+
+
+def test_a_host_with_ipv6_only_needs_no_word_for_it(lab):
+    alice, bob = (lab.host(name, ipv4=False, ipv6=True) for name in ("alice", "bob"))
+    assert lab.run(alice.dial(lab.run(bob.listen(80)))).remote == Endpoint(bob.ip6, 80)
+
+
+def test_the_other_version_is_out_of_reach(lab):
+    alice, bob = lab.host("alice"), lab.host("bob", ipv4=False, ipv6=True)
+    assert name_of(lab.run(attempt(alice.dial(lab.run(bob.listen(80)))))) == "ENETUNREACH"
+    with pytest.raises(ValueError, match=r"one is IPv4, the other IPv6: bind with ipv6=True"):
+        lab.run(lab.run(alice.udp()).send("hi", f"[{bob.ip}]:9"))
+    with pytest.raises(LabError, match=r"lab.host\('alice', ipv6=True\)"):
+        lab.run(alice.udp(ipv6=True))
+
+
+def test_stun_over_ipv6_sees_the_hosts_own_address(lab):
+    first, second = (lab.host(name, ipv4=False, ipv6=True) for name in ("stun", "stun 2"))
+    alice = lab.host("alice", lab.nat("home", ipv6=True), ipv6=True)
+    found = lab.run(alice.classify(lab.run(first.serve_stun(second))))
+    assert not found.natted and found.filtering == "address-and-port-dependent"

@@ -49,6 +49,33 @@ def test_a_forward_in_a_firewall_is_a_hole_for_one_endpoint() -> None:
     lab.run(bob.dial(f"{alice.ip}:4001"))
     with pytest.raises(LabError, match="is a firewall and has no ports to give out"):
         lab.nat("firewall", gateway="pcp")
+    lab.unforward(wall, 4001)
+    with pytest.raises(SocketError, match="no answer"):
+        lab.run(bob.dial(f"{alice.ip}:4001"))
+    with pytest.raises(LabError, match="changes no ports: leave to_port= out"):
+        lab.forward(wall, 4001, alice, to_port=4002)
+
+
+def test_a_port_may_be_opened_to_ipv6() -> None:
+    lab = Lab(seed=1)
+    home = lab.nat("home", ipv6=True)
+    alice, bob = lab.host("alice", behind=home, ipv6=True), lab.host("bob", ipv6=True)
+    listener = lab.run(alice.listen(4001, ipv6=True))
+    assert lab.forward(home, 4001, alice, ipv6=True) == listener.local
+    lab.run(bob.dial(listener))
+    lab.unforward(home, 4001, ipv6=True)
+    with pytest.raises(SocketError, match="no answer"):
+        lab.run(bob.dial(listener))
+
+
+def test_a_port_of_no_ipv6_cannot_be_opened() -> None:
+    lab = Lab(seed=1)
+    home, six = lab.nat("home"), lab.nat("home", name="six", ipv6=True)
+    lab.host("alice", behind=six)
+    with pytest.raises(LabError, match="alice has no IPv6 address: make it with ipv6=True"):
+        lab.forward(six, 4001, "alice", ipv6=True)
+    with pytest.raises(LabError, match="home forwards no IPv6: make it with ipv6=True"):
+        lab.unforward(home, 4001, ipv6=True)
 
 
 def test_a_forward_leads_through_two_boxes() -> None:

@@ -28,3 +28,12 @@ def test_each_box_tells_what_it_did_with_each_sender():
 
 def test_nobody_knocked():
     assert knocks(Lab(1)).empty
+
+
+def test_a_host_behind_a_firewall_knocks_by_its_own_name():
+    lab = Lab(1)
+    lab.nat("home")
+    eve = lab.run(lab.host("eve", lab.nat("firewall")).udp(9000))
+    lab.run(eve.send("knock", "11.0.0.1:5000"))
+    lab.advance(1.0)
+    assert knocks(lab).loc["home", "eve:9000"] == "dropped"

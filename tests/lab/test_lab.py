@@ -101,6 +101,59 @@ def test_a_reboot_ends_every_mapping_and_may_change_the_address():
     assert "now at 13.0.0.1" in lab.ladder("alice", "bob", show=("note", "udp")).text
 
 
+def punched_over_ipv6(**which: bool) -> Lab:
+    """Two nodes behind firewalls with IPv6, and a relay."""
+    lab = Lab(7)
+    relay = lab.node("relay", ipv6=True, **which)
+    houses = [lab.nat("home", name=f"house {number}", ipv6=True) for number in (1, 2)]
+    alice, bob = (
+        lab.node(name, house, ipv6=True, **which) for name, house in zip(("alice", "bob"), houses, strict=True)
+    )
+    lab.run(alice.reserve(relay))
+    lab.run(bob.dial(relay))
+    lab.run(bob.dial(alice.address_via(relay)))
+    lab.advance(30.0)
+    return lab
+
+
+def test_two_behind_ipv6_firewalls_punch():
+    lab = punched_over_ipv6(ipv4=False)
+    reversal, punch = lab.punches.itertuples()
+    assert reversal.attempt == 0 and "ETIMEDOUT" in reversal.outcome
+    assert (punch.attempt, punch.outcome, punch.sync_error) == (1, "success", pytest.approx(0.0))
+    assert lab.reachability.edges["alice", "bob"]["how"] == "punched"
+    assert (lab.mappings.internal == lab.mappings.external).all(), "nothing is translated"
+    assert set(lab.mappings.internal) == {"[2600:2:0:1::2]:4001", "[2600:3:0:1::2]:4001"}
+    assert "/ip6/2600:2:0:1::2/tcp/4001" in set(lab.observations.address)
+    assert "[2600:3:0:1::2]:4001" in lab.ladder("alice", "bob").text and "2600:2:0:1::2" in lab.draw().svg
+
+
+def test_with_both_versions_of_ip_either_may_carry_the_punch():
+    lab = punched_over_ipv6()
+    assert list(lab.punches.outcome)[-1] == "success"
+    crossed = lab.packets.query("flags == 'SYN' and place == 'alice' and verdict == 'delivered'")
+    assert {source[0] == "[" for source in crossed.source} == {True, False}
+    assert set(lab.mappings.query("box == 'house 1'").protocol) == {"TCP"} and lab.mappings.box.nunique() == 2
+
+
+def test_ipv6_observers_in_different_56_activate_an_address():
+    lab = Lab()
+    alice = lab.node("alice", lab.nat("home", ipv6=True), ipv4=False, ipv6=True)
+    for observer in lab.crowd(4, ipv6=True):
+        lab.run(alice.dial(observer))
+    assert list(lab.observations.query("node == 'alice'").activated) == [False, False, False, True]
+
+
+def test_over_simple_security_ipv6_lets_in_whoever_comes_to_an_open_port():
+    """RFC 6092 REC-33: filtering is endpoint-independent by default."""
+    lab = Lab(7)
+    alice = lab.node("alice", lab.nat("home", ipv6="simple-security"), ipv6=True)
+    relay, bob = (lab.node(name, ipv6=True) for name in ("relay", "bob"))
+    lab.run(alice.dial(relay))
+    connection = lab.run(bob.dial(alice))
+    assert str(connection.route.remote).startswith("/ip6/")
+
+
 @pytest.mark.parametrize(
     "build, hint",
     [

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from natlab.nat import Behaviour, NatConfig, PortAllocation, UnsolicitedSyn
+from natlab.nat import Behaviour, Hairpinning, NatConfig, PortAllocation, UnsolicitedSyn
 
 
 def test_the_defaults_are_what_the_rfcs_ask_for() -> None:
@@ -16,6 +16,7 @@ def test_the_defaults_are_what_the_rfcs_ask_for() -> None:
     assert config.udp_timeout >= 300 and config.udp_unanswered_timeout >= 120  # RFC 4787 REQ-5
     assert config.tcp_established_timeout >= 7440 and config.tcp_transitory_timeout >= 240  # RFC 5382 REQ-5
     assert config.unsolicited_syn is UnsolicitedSyn.DROP  # RFC 5382 REQ-4
+    assert config.hairpinning is Hairpinning.EXTERNAL_SOURCE  # RFC 4787 REQ-9, RFC 5382 REQ-8
 
 
 def test_plain_text_becomes_the_choice() -> None:
@@ -53,7 +54,7 @@ def test_plain_text_becomes_the_choice() -> None:
         ({"external_addresses": 0}, "external_addresses is a whole number from 1"),
         ({"translates": False, "mapping": "address-dependent"}, "so mapping must stay endpoint-independent"),
         ({"translates": False, "port_allocation": "random"}, "leave it out, or let the box translate"),
-        ({"translates": False, "hairpinning": "external-source"}, "so hairpinning must stay none"),
+        ({"translates": False, "hairpinning": "internal-source"}, "leave hairpinning out"),
         ({"udp_timeout": "300"}, "not '300'"),
         ({"udp_timeout": True}, "not True"),
     ],

@@ -1,12 +1,13 @@
 """Who has which address; what is asked for in vain is answered with what to change."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
 from natlab.endpoint import parse_ip
 from natlab.errors import LabError
-from natlab.sim.addressing import PUBLIC_OCTETS, Lans, Public
+from natlab.sim.addressing import PUBLIC_OCTETS, Lans, Public, Public6
+from natlab.wire.address import is_public_ip
 
 
 def test_public_addresses_are_public_and_lie_in_another_first_octet_while_these_last():
@@ -65,6 +66,35 @@ def test_a_public_firewall_has_a_public_network_that_no_host_is_put_into():
     assert not any(ip.startswith("11.") for ip in ips)
 
 
+def test_public_ipv6_hosts_and_lans_are_public_and_lie_in_another_56_each():
+    public = Public6()
+    lans = [public.lan(f"home {n}") for n in range(20)]
+    ips = [public.take("host")[0] for _ in range(20)] + [lan.take("alice")[0] for lan in lans]
+    assert ips[0] == "2600:15::1" and lans[0].gateway == "2600:1:0:1::1" and ips[20] == "2600:1:0:1::2"
+    assert len({IPv6Network(f"{ip}/56", strict=False) for ip in ips}) == 40
+    assert all(is_public_ip(parse_ip(ip)) for ip in ips)
+
+
+def test_a_chosen_ipv6_address_is_left_out_when_the_others_are_given():
+    public = Public6()
+    assert public.take("bob", "2600:1::9") == ("2600:1::9",)
+    assert public.take("carol", "2a00::0001") == ("2a00::1",)
+    assert public.take("alice") == ("2600:2::1",)
+
+
+def ipv6_in_a_network_given_out():
+    public = Public6()
+    public.lan("home")
+    public.take("alice", "2600:1:0:1::2")
+
+
+def ipv6_exhausted():
+    public = Public6()
+    public._sites = 0xFFFE
+    for n in range(2):
+        public.lan(f"home {n}")
+
+
 def full_lan():
     lan = Lans(Public()).behind_nat("home", None, ())
     for n in range(253):
@@ -117,10 +147,13 @@ SENTENCES = {
     pool_in_a_small_lan: "has 5 addresses, and no 6 consecutive ones are free",
     taken_twice: "73.0.0.5 is already alice's address: give each host its own",
     in_a_firewalls_network: "11.0.0.9 belongs to the network 11.0.0.0/24 behind dmz: put the host there (behind=)",
+    ipv6_in_a_network_given_out: "2600:1:0:1::2 is in a network that has been given out",
+    ipv6_exhausted: "home 1: this internet has 65535 IPv6 networks, and all are taken: build a smaller lab",
     lan_inside_lan: "home: its LAN 10.7.0.0/16 overlaps 10.0.0.0/8 of carrier",
     firewall_over_a_host: "dmz: 11.0.0.0/28 overlaps 11.0.0.1 on the internet: choose another lan=",
     two_firewalls_one_network: "other: its LAN 11.0.0.0/28 overlaps 11.0.0.0/28 of dmz",
     lambda: Lans(Public()).behind_nat("home", "8.8.8.0/24", ()): "hosts behind a NAT have private addresses",
+    lambda: Lans(Public()).behind_firewall("dmz", "10.0.0.0/8", (), True): "so lan= is a public network, '11.0.0.0/24'",
     lambda: Lans(Public()).behind_nat("home", "10.0.0.0/30", ()): "has no room for hosts: lan= takes a /29 or larger",
 }
 
@@ -134,5 +167,5 @@ def test_what_cannot_be_had_is_a_lab_error_that_says_what_to_change(build):
 
 @pytest.mark.parametrize("wrong", ["10.0.0.0/33", "10.0.0.1/24", "fd00::/64", "home"])
 def test_what_is_no_network_is_a_value_error(wrong):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="home: lan= is an IPv4 network such as"):
         Lans(Public()).behind_nat("home", wrong, ())

@@ -6,8 +6,9 @@ import pytest
 
 from natlab.endpoint import Endpoint, parse_ip
 from natlab.errors import LabError
-from natlab.events import Rebooted, Verdict
+from natlab.events import MappingCreated, Rebooted, Verdict
 from natlab.nat import NatConfig
+from natlab.sim import LinkConfig
 
 
 def test_public_hosts_live_in_different_first_octets_that_count_as_public(world):
@@ -176,7 +177,7 @@ def test_behind_a_firewall_a_host_is_seen_at_its_own_public_address(world):
     alice, bob = world.host("alice", behind=wall), world.host("bob")
     assert parse_ip(alice.ip).is_global and alice.ip != wall.external_ip
     assert reaches(world, alice, bob) == Endpoint(alice.ip, 5000)
-    assert [event.verdict for event in world.packets("wall")] == [Verdict.TRANSLATED]
+    assert [event.verdict for event in world.packets("wall")] == [Verdict.FORWARDED]
 
 
 def test_a_stranger_does_not_get_in_and_whoever_was_spoken_to_does(world):
@@ -280,9 +281,98 @@ def test_a_rebooted_box_can_be_cut_off_at_its_new_address(world):
     assert reaches(world, alice, bob)
 
 
+# ---- IPv6
+
+
+def reaches6(world, sender, to, port=9):
+    """As `reaches`, over IPv6."""
+
+    async def main():
+        here, there = await sender.bind_udp(Endpoint("::", 5000)), await to.bind_udp(Endpoint("::", port))
+        here.send(b"x", Endpoint(to.ip6, port))
+        try:
+            async with asyncio.timeout(1):
+                return (await there.receive())[1]
+        except TimeoutError:
+            return None
+        finally:
+            here.close()
+            there.close()
+
+    return world.run(main())
+
+
+def test_behind_a_nat_ipv6_is_not_translated_but_filtered(world):
+    home = world.nat("home", NatConfig(), ipv6=FIREWALL)
+    alice, bob = world.host("alice", behind=home, ipv6=True), world.host("bob", ipv6=True)
+    assert alice.ip6.startswith("2600:1:0:1::") and alice.ip.startswith("192.168.")
+    assert reaches6(world, bob, alice, 5000) is None
+    assert reaches6(world, alice, bob, 5000) == Endpoint(alice.ip6, 5000)
+    assert reaches6(world, bob, alice, 5000) == Endpoint(bob.ip6, 5000)
+    assert reaches(world, alice, bob) == Endpoint(home.external_ip, 5000)
+    verdicts = [(event.packet.source.version, event.verdict) for event in world.packets("home")]
+    assert verdicts == [(6, "dropped"), (6, "forwarded"), (6, "forwarded"), (4, "translated")]
+
+
+def test_neighbours_talk_over_ipv6_without_the_firewall(world):
+    home = world.nat("home", NatConfig(), ipv6=FIREWALL)
+    alice, carol = (world.host(name, behind=home, ipv4=False, ipv6=True) for name in ("alice", "carol"))
+    assert reaches6(world, alice, carol) and reaches6(world, carol, alice)
+    assert alice.gateway() is None, "whom one asks for ports is known by IPv4 only"
+    assert not world.journal.of(MappingCreated)
+
+
+def test_mappings_of_both_versions_are_counted_together(world):
+    home = world.nat("home", NatConfig(), ipv6=FIREWALL)
+    alice, bob = world.host("alice", behind=home, ipv6=True), world.host("bob", ipv6=True)
+    reaches(world, alice, bob)
+    reaches6(world, alice, bob)
+    assert [(event.place, event.mapping) for event in world.journal.of(MappingCreated)] == [("home", 1), ("home", 2)]
+
+
+def test_ipv6_behind_two_boxes(world):
+    outer = world.nat("outer", NatConfig(), ipv6=FIREWALL)
+    inner = world.nat("inner", NatConfig(), behind=outer, ipv6=FIREWALL)
+    alice, bob = world.host("alice", behind=inner, ipv6=True), world.host("bob", ipv4=False, ipv6=True)
+    assert reaches6(world, alice, bob, 5000) == Endpoint(alice.ip6, 5000)
+    assert reaches6(world, bob, alice, 5000)
+    world.internet.reboot("outer")
+    assert reaches6(world, bob, alice, 5000) is None
+
+
+def test_a_cut_link_carries_neither_version(world):
+    alice = world.host("alice", behind=world.nat("home", NatConfig(), ipv6=FIREWALL), ipv6=True)
+    bob = world.host("bob", ipv6=True)
+    world.internet.partition("home")
+    assert reaches6(world, alice, bob, 5000) is None and reaches(world, alice, bob, 5000) is None
+    world.internet.heal("home")
+    assert reaches6(world, alice, bob, 5000) and reaches6(world, bob, alice, 5000)
+
+
+def test_both_versions_share_a_link(world):
+    alice, bob = world.host("alice", ipv6=True, link=LinkConfig(rate=1000.0)), world.host("bob", ipv6=True)
+
+    async def main():
+        socket = await bob.bind_udp(Endpoint("::", 9))
+        (await alice.bind_udp(Endpoint("0.0.0.0", 0))).send(bytes(972), Endpoint(bob.ip, 9))
+        (await alice.bind_udp(Endpoint("::", 0))).send(bytes(952), Endpoint(bob.ip6, 9))
+        await socket.receive()
+        return world.loop.time()
+
+    assert world.run(main()) == pytest.approx(2.020), "1000 bytes of IPv4 go first, at 1000 bytes per second"
+
+
 @pytest.mark.parametrize(
     "build, sentence",
     [
+        (lambda world: world.host("a", ipv4=False), "neither IPv4 nor IPv6: leave ipv4=False out, or add ipv6=True"),
+        (lambda world: world.host("a", "11.0.0.1", ipv4=False, ipv6=True), "choose an IPv6 address with ipv6="),
+        (lambda world: world.host("a", behind=world.nat("h", NatConfig()), ipv6=True), "h forwards none"),
+        (
+            lambda world: world.nat("h", NatConfig(), behind=world.nat("c", NatConfig()), ipv6=FIREWALL),
+            "h cannot have IPv6, c forwards none: make c with ipv6=True",
+        ),
+        (lambda world: (world.host("a", ipv6="2600:7::1"), world.host("b", ipv6="2600:7::1")), "already a's address"),
         (lambda world: (world.nat("w", FIREWALL), world.internet.reboot("w", True)), "it has no address to change"),
         (lambda world: world.nat("w", FIREWALL, "11.0.0.1"), "it has no address to choose, but a network, lan="),
         (

@@ -10,6 +10,7 @@ from natlab.errors import SocketError
 from natlab.sim.ports import EPHEMERAL, PortTable
 
 ANY, NIC, LOOPBACK = "0.0.0.0", "11.0.0.1", "127.0.0.1"
+ANY6, NIC6 = "::", "2600:1::1"
 
 
 @pytest.fixture
@@ -29,6 +30,11 @@ def table():
         ((ANY, True), (NIC, True), True),
         ((ANY, True), (LOOPBACK, False), False),
         ((NIC, False), (LOOPBACK, False), True),
+        ((ANY6, False), (NIC6, False), False),
+        ((NIC6, False), (ANY6, False), False),
+        ((ANY6, False), (ANY, False), True),
+        ((ANY, False), (NIC6, False), True),
+        ((NIC, False), (ANY6, False), True),
     ],
 )
 def test_addresses_that_overlap_need_reuse_port_on_both(table, first, second, both):

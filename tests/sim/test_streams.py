@@ -122,7 +122,7 @@ class TestBytes:
             if silently:
                 world.internet.partition("bob")
             else:
-                world.internet._core.detach(bob.ip)
+                world.internet._core[4].detach(bob.ip)
             await dialled.write(b"anybody?")
             await asyncio.sleep(60)
             assert dialled.tcb.state is State.ESTABLISHED

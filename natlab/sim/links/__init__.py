@@ -23,8 +23,9 @@ than by cutting links: hosts on one side of a cut link still reach each other.
 from natlab.sim.links.config import Delay, LinkConfig, LinkConfigs, both_ways
 from natlab.sim.links.delay import Jitter, Trace
 from natlab.sim.links.deliver import Deliver
-from natlab.sim.links.link import Link, chain
+from natlab.sim.links.link import Link, Plug, chain
 from natlab.sim.links.loss import GilbertElliott
+from natlab.sim.links.mtu import TooBig
 
 __all__ = [
     "Delay",
@@ -34,6 +35,8 @@ __all__ = [
     "Link",
     "LinkConfig",
     "LinkConfigs",
+    "Plug",
+    "TooBig",
     "Trace",
     "both_ways",
     "chain",

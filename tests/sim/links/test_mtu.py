@@ -10,19 +10,19 @@ from natlab.events import Verdict
 from natlab.nat import NatConfig
 from natlab.packet import IcmpKind
 from natlab.sim import LinkConfig
-from natlab.sim.router import CORE_IP
+from natlab.sim.router import CORE_IP, CORE_IP6
 
 TUNNEL = LinkConfig(mtu=1280)
 WIDE = LinkConfig()
 MEGABYTE = bytes(range(256)) * 4096
 
 
-def upload(world, sender, receiver, data=MEGABYTE, limit=60.0):
+def upload(world, sender, receiver, data=MEGABYTE, limit=60.0, ipv6=False):
     """Sends data over TCP: what arrives within `limit` seconds."""
 
     async def main():
-        listener = await receiver.listen_tcp(Endpoint("0.0.0.0", 80))
-        dialled = await sender.dial_tcp(Endpoint(receiver.ip, 80))
+        listener = await receiver.listen_tcp(Endpoint("::" if ipv6 else "0.0.0.0", 80))
+        dialled = await sender.dial_tcp(Endpoint(receiver.ip6 if ipv6 else receiver.ip, 80))
         accepted = await listener.accept()
 
         async def send():
@@ -90,6 +90,17 @@ def test_rfc_4787_req_13_the_news_passes_a_nat_box_from_either_side(world, downs
     bob = world.host("bob")
     assert upload(world, alice, bob) == MEGABYTE
     assert told(world, "alice") == {(1280, alice.ip if downstream else home.external_ip)}
+
+
+@pytest.mark.parametrize("narrow", ["host", "router, outward", "far host, inward"])
+def test_rfc_8201_the_news_comes_over_ipv6_too_from_whoever_is_in_front_of_the_link(world, narrow):
+    links = {place: {"link": (TUNNEL, WIDE) if "inward" not in place else (WIDE, TUNNEL)} for place in (narrow,)}
+    home = world.nat("home", NatConfig(), ipv6=NatConfig(translates=False), **links.get("router, outward", {}))
+    alice = world.host("alice", behind=home, ipv6=True, **links.get("host", {}))
+    bob = world.host("bob", ipv6=True, **links.get("far host, inward", {}))
+    assert upload(world, alice, bob, ipv6=True) == MEGABYTE
+    says = {"host": alice.ip6, "router, outward": home.ipv6.external_ip, "far host, inward": CORE_IP6}
+    assert told(world, "alice") == {(1280, says[narrow])}
 
 
 def test_rfc_5508_req_5_the_news_of_a_link_inside_reaches_who_sends_from_outside(world):
