@@ -19,8 +19,7 @@ Two rules a reader has to keep:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError as ProtobufError
@@ -99,8 +98,7 @@ def parse(kind: type[M], data: bytes) -> M:
         raise DecodeError(f"not a {kind.__name__}: {error}") from error
 
 
-@asynccontextmanager
-async def dialogue(stream: Stream, seconds: float, what: str) -> AsyncIterator[None]:
+class dialogue:
     """Bounds a dialogue in time, and leaves no open stream behind if it goes wrong in any way, cancellation included.
 
     A refusal, the peer's or ours, ends it in order: our side is closed, so that what we answered still arrives.
@@ -113,18 +111,30 @@ async def dialogue(stream: Stream, seconds: float, what: str) -> AsyncIterator[N
     Raises:
         UnreachableError: the time ran out.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except RefusedError:
-        await stream.close_write()
-        raise
-    except TimeoutError as error:
-        stream.reset()
-        raise UnreachableError(f"{what}: not finished within {seconds:g} s") from error
-    except BaseException:
-        stream.reset()
-        raise
+
+    __slots__ = ("_seconds", "_stream", "_timeout", "_what")
+
+    def __init__(self, stream: Stream, seconds: float, what: str) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._what = what
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            self._stream.reset()
+            raise UnreachableError(f"{self._what}: not finished within {self._seconds:g} s") from late
+        if isinstance(error, RefusedError):
+            await self._stream.close_write()
+        elif error is not None:
+            self._stream.reset()
 
 
 async def _read_length(stream: Stream) -> int | None:
