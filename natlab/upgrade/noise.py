@@ -24,6 +24,7 @@ Not modelled: webtransport_certhashes; other Noise patterns.
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
@@ -37,7 +38,7 @@ from natlab.wire.proto.noise_pb2 import NoiseExtensions, NoiseHandshakePayload
 PROTOCOL_ID = "/noise"
 SIGNATURE_PREFIX = b"noise-libp2p-static-key:"
 MAX_PLAINTEXT = MAX_MESSAGE - TAG_BYTES
-_LENGTH_BYTES = 2
+_LENGTH = struct.Struct(">H")
 
 
 class StaticKey:
@@ -128,8 +129,7 @@ class Handshake:
         self.channel = Channel(peer, key, muxer, send, receive, self._received)
 
     def _send(self, payload: bytes) -> None:
-        message = self._noise.write_message(payload)
-        self._to_send += len(message).to_bytes(_LENGTH_BYTES, "big") + message
+        self._to_send += _framed(self._noise.write_message(payload))
 
     def _verify(self, encoded: bytes) -> tuple[PublicKey, PeerId, list[str]]:
         """Who the peer has proven to be, and the muxers it speaks."""
@@ -171,13 +171,12 @@ class Channel:
         self._receive = receive
         self._received = received
 
-    def encrypt(self, data: bytes) -> bytes:
+    def encrypt(self, data: bytes | memoryview) -> bytes:
         """Transport messages that carry `data`, each with its length in front; `data` may have any size."""
-        view, messages = memoryview(data), list[bytes]()
-        for start in range(0, len(view), MAX_PLAINTEXT):
-            message = self._send.encrypt(view[start : start + MAX_PLAINTEXT])
-            messages += (len(message).to_bytes(_LENGTH_BYTES, "big"), message)
-        return b"".join(messages)
+        if len(data) > MAX_PLAINTEXT:
+            view = memoryview(data)
+            return b"".join(self.encrypt(view[at : at + MAX_PLAINTEXT]) for at in range(0, len(view), MAX_PLAINTEXT))
+        return _framed(self._send.encrypt(data)) if data else b""
 
     def decrypt(self, data: bytes) -> bytes:
         """Takes bytes from the wire, in pieces of any size, and returns the plaintext they complete, perhaps none.
@@ -188,12 +187,11 @@ class Channel:
             SecurityError: a message does not decrypt; the connection is of no more use.
         """
         self._received += data
-        plaintexts, start = list[bytes](), 0
+        plaintexts, start, available = list[bytes](), 0, len(self._received)
         with memoryview(self._received) as view:
-            while len(view) - start >= _LENGTH_BYTES:
-                body = start + _LENGTH_BYTES
-                end = body + int.from_bytes(view[start:body], "big")
-                if end > len(view):
+            while (body := start + _LENGTH.size) <= available:
+                end = body + _LENGTH.unpack_from(view, start)[0]
+                if end > available:
                     break
                 plaintexts.append(self._receive.decrypt(view[body:end]))
                 start = end
@@ -211,11 +209,17 @@ def _choose(initiators: Sequence[str], responders: Sequence[str]) -> str | None:
     raise NegotiationError("no stream multiplexer in common")
 
 
+def _framed(message: bytes) -> bytes:
+    return _LENGTH.pack(len(message)) + message
+
+
 def _take_message(buffer: bytearray) -> bytes | None:
     """Removes the first message from `buffer`; None while it is incomplete."""
-    end = _LENGTH_BYTES + int.from_bytes(buffer[:_LENGTH_BYTES], "big")
-    if len(buffer) < max(end, _LENGTH_BYTES):
+    if len(buffer) < _LENGTH.size:
         return None
-    message = bytes(buffer[_LENGTH_BYTES:end])
+    end = _LENGTH.size + _LENGTH.unpack_from(buffer)[0]
+    if len(buffer) < end:
+        return None
+    message = bytes(buffer[_LENGTH.size : end])
     del buffer[:end]
     return message
