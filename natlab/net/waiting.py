@@ -26,22 +26,25 @@ class Waiters:
 
     def __init__(self) -> None:
         self.watcher: Callable[[], None] | None = None
-        self._futures: dict[Future[None], None] = {}
+        self._futures: dict[Future[None], None] | None = None  # most of the time there are none
 
     async def wait(self) -> None:
         future: Future[None] = get_running_loop().create_future()
-        self._futures[future] = None
+        if self._futures is None:
+            self._futures = {}
+        waiting = self._futures
+        waiting[future] = None
         try:
             await future
         except CancelledError:
-            self._futures.pop(future, None)
+            waiting.pop(future, None)
             raise
 
     def wake(self) -> None:
         if self.watcher is not None:
             self.watcher()
         if self._futures:
-            futures, self._futures = self._futures, {}
+            futures, self._futures = self._futures, None
             for future in futures:
                 if not future.done():
                     future.set_result(None)

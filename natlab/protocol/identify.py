@@ -155,11 +155,11 @@ def from_message(message: Identify, peer: PeerId) -> Identity:
         raise SecurityError(f"{peer} identifies itself with the key of {PeerId.from_public_key(key)}")
     observed = address.decode_known([message.observedAddr])
     return Identity(
-        agent_version=message.agentVersion,
-        protocol_version=message.protocolVersion,
+        agent_version=intern(message.agentVersion),  # as many others say; so are the protocols
+        protocol_version=intern(message.protocolVersion),
         public_key=key,
         listen_addresses=address.decode_known(message.listenAddrs[:MAX_ADDRESSES]),
-        protocols=tuple(map(intern, message.protocols[:MAX_PROTOCOLS])),  # most peers say the same
+        protocols=tuple(map(intern, message.protocols[:MAX_PROTOCOLS])),
         observed_address=observed[0] if observed else None,
         record=_open_record(message.signedPeerRecord, peer),
     )

@@ -20,6 +20,8 @@ class Tasks:
     Finished tasks are forgotten; an error in one is the loop's to report, as for any task.
     """
 
+    __slots__ = ("_closed", "_running")
+
     def __init__(self) -> None:
         self._running: dict[asyncio.Task[None], None] = {}  # a dict keeps the order, a set does not
         self._closed = False

@@ -155,6 +155,8 @@ class Channel:
         muxer: the stream multiplexer agreed on in the handshake; None: negotiate one with multistream-select.
     """
 
+    __slots__ = ("_receive", "_received", "_send", "muxer", "peer", "peer_key")
+
     def __init__(
         self,
         peer: PeerId,

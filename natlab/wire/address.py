@@ -90,7 +90,7 @@ def text(address: Multiaddr) -> str:
     return str(address)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)  # few: most are those of one connection
 def from_endpoint(endpoint: Endpoint) -> Multiaddr:
     """The TCP address of an endpoint."""
     code = _IP6 if endpoint.version == 6 else _IP4
