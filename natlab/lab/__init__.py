@@ -12,6 +12,8 @@ capture.py    journal -> capture files
 figure.py     a picture with alt text and plain text; svg.py its shapes, palette.py its colours
 checks.py     what the notebooks' exercises check answers with
 six_packets.py, knocks.py, udp_timers.py    a NAT box seen from outside: its table, its door, its patience
+report/       which rules of the RFCs a NAT box keeps, each measured
+zero_delay.py the trap of labs without delay
 port_reuse.py what the lesson on SO_REUSEPORT plays, draws and checks; which_nat.py the one on classifying NATs
 firewalls_and_nats.py  what the lesson that compares them plays and checks
 preset_table.py  the NAT boxes that have a name

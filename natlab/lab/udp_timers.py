@@ -7,26 +7,28 @@
 
 Repeated with other silences, this finds the box's timer to the second without a look inside, and so whether the box
 conforms to RFC 4787 REQ-5: two minutes at least (REQ-5a, shorter timers for well-known ports, does not apply here).
+`natlab.lab.report` does so for every rule of the RFCs; its bench and its probes are used here.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
-from natlab.events import PacketSeen, Verdict
 from natlab.lab.checks import Feedback
-from natlab.lab.lab import Lab
+from natlab.lab.report import udp
+from natlab.lab.report.ground import Simulated
+from natlab.lab.report.prober import Prober
+from natlab.lab.seed import rng_for
 from natlab.lab.views.frame import frame
+from natlab.nat import configure
 
 __all__ = ["check_keepalive", "closes_after", "conformance", "let_in_after"]
 
-REQUIRED = 120  # seconds, RFC 4787 REQ-5
-CONVERSATION = 3.0  # seconds; Linux takes nothing for a conversation that is over within 2 s
-LONGEST = 3600  # seconds that `closes_after` tries at most
+T = TypeVar("T")
 
 
 class TimerRow(NamedTuple):
@@ -57,29 +59,20 @@ def let_in_after(
         answered: whether Bob has answered her before.
         keepalives: how many more packets Alice sends before, `silence` seconds apart.
     """
-    lab = Lab(seed, record=(PacketSeen,))
-    alice = lab.run(lab.host("alice", behind=lab.nat(preset)).udp(5000))
-    bob = lab.run(lab.host("bob").udp(7000))
-    lab.run(alice.send("hello", bob))
-    door = lab.run(bob.receive()).source
-    if answered:
-        lab.run(bob.send("welcome", door))
-        lab.run(alice.receive())
-        lab.advance(CONVERSATION)
-        lab.run(alice.send("thanks", bob))
-    for _ in range(keepalives):
-        lab.advance(silence)
-        lab.run(alice.send("still here", bob))
-    lab.advance(silence)
-    lab.run(bob.send("knock", door))
-    lab.advance(1.0)
-    return lab.journal.of(PacketSeen)[-1].verdict == Verdict.DELIVERED
+    return _measured(
+        seed, preset, lambda prober: udp.alive(prober, silence, answered=answered, keepalives=[silence] * keepalives)
+    )
 
 
 def closes_after(seed: int, preset: str = "home", *, answered: bool = False) -> int:
-    """The shortest silence, in whole seconds, after which Bob is no longer let in; at most `LONGEST`."""
-    silences = range(1, LONGEST)
-    return 1 + bisect_left(silences, True, key=lambda s: not let_in_after(seed, s, preset, answered=answered))
+    """The shortest silence, in whole seconds, after which Bob is no longer let in; at most `Simulated.patience`."""
+    found = _measured(seed, preset, lambda prober: udp.closes_after(prober, answered))
+    return int(Simulated.patience) if found is None else found
+
+
+def _measured(seed: int, preset: str, probe: Callable[[Prober], Awaitable[T]]) -> T:
+    with Simulated(configure(preset), partial(rng_for, seed)) as bench:
+        return bench.run(probe(Prober(bench)))
 
 
 def conformance(seed: int, presets: Sequence[str]) -> pd.DataFrame:
@@ -89,8 +82,8 @@ def conformance(seed: int, presets: Sequence[str]) -> pd.DataFrame:
 
 def _row(seed: int, preset: str, answered: bool) -> TimerRow:
     measured = closes_after(seed, preset, answered=answered)
-    verdict = "conforms" if measured >= REQUIRED else "violates REQ-5"
-    return TimerRow(preset, answered, measured, REQUIRED, verdict)
+    verdict = "conforms" if measured >= udp.TWO_MINUTES else "violates REQ-5"
+    return TimerRow(preset, answered, measured, udp.TWO_MINUTES, verdict)
 
 
 def check_keepalive(seed: int, preset: str, seconds: int | str | None) -> Feedback:

@@ -6,6 +6,7 @@ measure(KernelNat, REQUIREMENTS)         whatever stands on a `Ground`: here Lin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -19,8 +20,15 @@ from natlab.nat import NatConfig, configure
 
 __all__ = ["REQUIREMENTS", "measure", "nat_report", "report_on"]
 
+
+def _place(requirement: Requirement) -> tuple[int, int]:
+    """In the order of the RFCs: by the first number in "REQ-12b"."""
+    digits = re.search(r"\d+", requirement.number)
+    return requirement.rfc, int(digits[0]) if digits else 0
+
+
 REQUIREMENTS: tuple[Requirement, ...] = tuple(
-    sorted((*udp.REQUIREMENTS, *tcp.REQUIREMENTS, *icmp.REQUIREMENTS), key=lambda requirement: requirement.rfc)
+    sorted((*udp.REQUIREMENTS, *tcp.REQUIREMENTS, *icmp.REQUIREMENTS), key=_place)
 )
 
 

@@ -8,13 +8,15 @@ Section 12 of the RFC lists them, 4 to 11 explain them. RFC 7857 section 8 lets 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from natlab.lab.report import behaviour
 from natlab.lab.report.prober import Prober
-from natlab.lab.report.requirement import Finding, Level, Requirement, Verdict, judged, not_measured
+from natlab.lab.report.requirement import Finding, Level, Requirement, judged, not_measured
 from natlab.lab.report.silence import shortest_fatal
 from natlab.packet import IPProtocol
 
-__all__ = ["REQUIREMENTS"]
+__all__ = ["REQUIREMENTS", "TWO_MINUTES", "alive", "closes_after"]
 
 UDP = int(IPProtocol.UDP)
 TWO_MINUTES, FIVE_MINUTES = 120, 300  # seconds
@@ -44,34 +46,30 @@ async def parity(prober: Prober) -> Finding:
 # Timers
 
 
-async def alive_unanswered(prober: Prober, silence: float, *keepalives: float) -> bool:
-    """Alice sends one datagram, and more after each of `keepalives` seconds; is xenia let in after the silence?"""
-    alice = prober.alice()
-    door = await prober.opens(UDP, alice, prober.xenia())
-    for seconds in keepalives:
-        await prober.wait(seconds)
-        await prober.opens(UDP, alice, prober.xenia())
-    await prober.wait(silence)
-    return door is not None and await prober.reaches(UDP, prober.xenia(), door) == alice
+async def alive(prober: Prober, silence: float, *, answered: bool = False, keepalives: Sequence[float] = ()) -> bool:
+    """Alice sends to xenia; is xenia let in after a silence?
 
-
-async def alive_answered(prober: Prober, silence: float) -> bool:
-    """The same after a conversation: alice, xenia, and alice once more."""
+    Args:
+        silence: seconds between alice's last datagram and xenia's.
+        answered: whether xenia has answered her first, and she has spoken once more.
+        keepalives: seconds before each further datagram of alice's.
+    """
     alice = prober.alice()
     door = await prober.opens(UDP, alice, prober.xenia())
     if door is None:
         return False
-    await prober.reaches(UDP, prober.xenia(), door)
-    await prober.wait(CONVERSATION)
-    await prober.opens(UDP, alice, prober.xenia())
+    if answered:
+        await prober.reaches(UDP, prober.xenia(), door)
+    for seconds in (CONVERSATION, *keepalives) if answered else keepalives:
+        await prober.wait(seconds)
+        await prober.opens(UDP, alice, prober.xenia())
     await prober.wait(silence)
     return await prober.reaches(UDP, prober.xenia(), door) == alice
 
 
 async def closes_after(prober: Prober, answered: bool) -> int | None:
     """The shortest silence in whole seconds after which the remote is no longer let in, see `silence.py`."""
-    alive = alive_answered if answered else alive_unanswered
-    return await shortest_fatal(lambda silence: alive(prober, silence), prober.patience)
+    return await shortest_fatal(lambda silence: alive(prober, silence, answered=answered), prober.patience)
 
 
 async def at_least(prober: Prober, needed: int) -> Finding:
@@ -102,7 +100,7 @@ async def outbound_refresh(prober: Prober) -> Finding:
     timer = await closes_after(prober, False)
     if timer is None:
         return not_measured(f"the timer is longer than the {prober.patience:.0f} s that were tried")
-    kept = await alive_unanswered(prober, 0.75 * timer, 0.75 * timer)
+    kept = await alive(prober, 0.75 * timer, keepalives=[0.75 * timer])
     return judged(kept, f"a datagram from inside starts the {timer} s {'again' if kept else 'not again'}")
 
 
@@ -130,7 +128,15 @@ async def strays(prober: Prober) -> Finding:
 
 
 async def address_conflict(prober: Prober) -> Finding:
-    return Finding(Verdict.NOT_MEASURED, "takes a box that gets its external address from outside, by DHCP")
+    return not_measured("takes a box that gets its external address from outside, by DHCP")
+
+
+async def too_long(prober: Prober) -> Finding:
+    return not_measured("takes a link with a smaller MTU")
+
+
+async def fragments(prober: Prober) -> Finding:
+    return not_measured("takes fragments, which natlab's packets are not")
 
 
 MUST, SHOULD, MAY = Level
@@ -158,5 +164,7 @@ REQUIREMENTS = tuple(
         ("REQ-10", SHOULD, "7", "Payloads are left alone.", payloads),
         ("REQ-11", MUST, "8", "Mapping and filtering stay as they are when two hosts want one port.", determinism),
         ("REQ-11, early", MUST, "8", "... and when a packet comes too early.", strays),
+        ("REQ-13", MUST, "10", "A datagram that is too long, and must not be cut, is answered by ICMP.", too_long),
+        ("REQ-14", MUST, "11", "Fragments pass, in any order.", fragments),
     )
 )

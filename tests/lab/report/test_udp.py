@@ -25,6 +25,8 @@ ROWS = [
     ("REQ-6", {}, "conforms", "a datagram from inside starts the 300 s again"),
     ("REQ-6", {"udp_refresh": "inbound"}, "violates", "a datagram from inside starts the 300 s not again"),
     ("REQ-7", {}, "not measured", "DHCP"),
+    ("REQ-13", {}, "not measured", "MTU"),
+    ("REQ-14", {}, "not measured", "fragments"),
     ("REQ-8", {"filtering": EI}, "conforms", EI),
     ("REQ-8", {"filtering": AD}, "conforms", AD),
     ("REQ-8", {"filtering": APD}, "violates", APD),
