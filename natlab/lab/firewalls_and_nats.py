@@ -112,19 +112,20 @@ def three_packets(seed: int, box: str) -> Lab:
     return lab
 
 
-def two_behind(seed: int, hers: str, theirs: str, **axes: str | float) -> Couple:
+def two_behind(seed: int, hers: str, theirs: str, *, ipv6: bool = False, **axes: str | float) -> Couple:
     """Alice behind one box, Bob and Carol behind another, Dave in public.
 
     Args:
         hers, theirs: presets of the boxes.
+        ipv6: whether everybody has IPv6 as well, to which the boxes are firewalls.
         axes: what differs from the presets, the same for both.
     """
     lab = Lab(seed)
-    left = lab.nat(hers, name=f"her {hers}", **axes)  # type: ignore[arg-type]  # axes only
-    right = lab.nat(theirs, name=f"his {theirs}", **axes)  # type: ignore[arg-type]
-    alice, bob = lab.host("alice", behind=left), lab.host("bob", behind=right)
-    carol, dave = lab.host("carol", behind=right), lab.host("dave")
-    return Couple(lab, *(lab.run(host.udp(5000)) for host in (alice, bob, carol, dave)))
+    left = lab.nat(hers, name=f"her {hers}", ipv6=ipv6, **axes)  # type: ignore[arg-type]  # axes only
+    right = lab.nat(theirs, name=f"his {theirs}", ipv6=ipv6, **axes)  # type: ignore[arg-type]
+    places = {"alice": left, "bob": right, "carol": right, "dave": None}
+    hosts = [lab.host(name, behind=box, ipv6=ipv6) for name, box in places.items()]
+    return Couple(lab, *(lab.run(host.udp(5000)) for host in hosts))
 
 
 def seen_from(couple: Couple, who: BareUdpSocket) -> Endpoint:
@@ -197,7 +198,7 @@ def neighbour(seed: int, hers: str, theirs: str, **axes: str | float) -> Couple:
 
     By default both boxes filter by address. Arguments as `two_behind`.
     """
-    couple = two_behind(seed, hers, theirs, **{"filtering": "address-dependent", **axes})
+    couple = two_behind(seed, hers, theirs, ipv6=False, **{"filtering": "address-dependent", **axes})
     lab, alice, bob, carol, _ = couple
     at_alice, at_bob = seen_from(couple, alice), seen_from(couple, bob)
     seen_from(couple, carol)

@@ -108,7 +108,7 @@ class Lab(Look):
         """Adds a NAT box or a firewall, with a LAN of its own.
 
         Args:
-            preset: a name from `natlab.nat.PRESETS`.
+            preset: a name from the table `natlab.lab.presets()`.
             name: what tables call it; the preset's name unless that is taken ("home", "home 2", ...).
             address: its external IPv4 address, or the first of several; the next free public one by default.
             behind: another NAT box, for NAT behind NAT.

@@ -61,6 +61,14 @@ def test_dials_at_once_make_one_connection():
     assert [end.local for end in ends] == [end.remote for end in reversed(ends)]
 
 
+def test_over_ipv6_two_routers_are_firewalls_and_nobody_is_asked_for_an_address():
+    lab = two_behind(7, "home", "symmetric", ipv6=True).lab
+    alice, bob = lab.hosts["alice"], lab.hosts["bob"]
+    dials = alice.dial(f"[{bob.ip6}]:9", from_port=9), bob.dial(f"[{alice.ip6}]:9", from_port=9)
+    assert [end.local.ip for end in lab.run(together(*dials))] == [alice.ip6, bob.ip6]
+    assert (lab.mappings.internal == lab.mappings.external).all()
+
+
 def test_who_meets_whom():
     """One side's packets must reach the endpoint that was observed for the other (facts of real go-libp2p agree)."""
     table = grid(7, ["firewall", "office", "symmetric"])
