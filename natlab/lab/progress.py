@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 
+UPDATES = 20  # at most about so many for one sweep: a browser has other things to do
+
 _lines = count()
 _line = ""  # the notebook's name for the line that is being replaced
 
@@ -34,6 +36,8 @@ def counted(pieces: Sequence[T], progress: Progress | None) -> Iterator[T]:
 def show(done: int, total: int) -> None:
     """Shows it to whoever sits in front of the notebook or the terminal."""
     global _line
+    if done % max(1, total // UPDATES) and done != total:
+        return
     from IPython.core.getipython import get_ipython  # when first needed: scripts without it start faster
     from IPython.display import display
 

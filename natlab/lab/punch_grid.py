@@ -2,6 +2,7 @@
 
     punch_grid(seed, "tcp")       a table: 81 pairs, raw sockets (`natlab.lab.raw_punch`), before any libp2p
     picture(table)                the same as a heat map
+    go_libp2p()                   what real libp2p nodes did behind Linux's NATs, for comparison
 
 The rule. Y's packets reach X at the endpoint that was reported for X, if
 
@@ -17,10 +18,12 @@ third attempt. Here nobody has a role. Chance does not enter: external ports are
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from natlab.errors import LabError
 from natlab.lab.figure import Figure
 from natlab.lab.heat_map import Shade, heat_map
 from natlab.lab.palette import BLUE, FAINT, GREEN, VERMILION, YELLOW
@@ -29,7 +32,9 @@ from natlab.lab.raw_punch import Meeting, Outcome, Transport, punch, two_hosts
 from natlab.lab.views.frame import frame
 from natlab.nat import Behaviour
 
-__all__ = ["BOXES", "PAIRS", "Box", "GridRow", "is_reached", "picture", "punch_grid", "rule"]
+__all__ = ["BOXES", "PAIRS", "Box", "GridRow", "go_libp2p", "is_reached", "picture", "punch_grid", "rule"]
+
+MEASURED = Path(__file__).parents[2] / "data" / "measured" / "go-go-tcp.csv"
 
 _INDEPENDENT = Behaviour.ENDPOINT_INDEPENDENT
 _SHORT = dict(zip(Behaviour, ("EI", "AD", "APD"), strict=True))
@@ -139,3 +144,17 @@ def picture(grid: pd.DataFrame) -> Figure:
     met = (grid.outcome != Outcome.NOBODY).sum()
     title = f"{met} of {len(grid)} pairs of NATs let a raw {grid.transport.iloc[0].upper()} hole punch through"
     return heat_map(table, _SHADES, title=title, note=NOTE, group=3)
+
+
+def go_libp2p() -> pd.DataFrame:
+    """What go-libp2p v0.51 did in the same pairs, in the same order: listener as Alice, dialer as Bob.
+
+    Returns:
+        columns as `data/README.md` describes them; `attempt` is "never" where no punch succeeded.
+
+    Raises:
+        LabError: natlab was installed without its repository, which has the measurements.
+    """
+    if not MEASURED.exists():
+        raise LabError(f"the measurements are in natlab's repository, and {MEASURED} is not there: run it from a clone")
+    return pd.read_csv(MEASURED).fillna({"attempt": "never"})

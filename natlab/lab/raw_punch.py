@@ -29,7 +29,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from math import inf, nan
 from random import Random
@@ -37,12 +36,12 @@ from typing import Literal, NamedTuple
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError
-from natlab.lab.bare import BareConnection, BareHost, BareListener, BareUdpSocket, Refusal, attempt
+from natlab.lab.bare import BareConnection, BareHost, BareListener, Refusal, attempt
 from natlab.lab.lab import Lab
 from natlab.protocol.stun import binding_request
 from natlab.wire import stun
 
-__all__ = ["Axes", "Meeting", "Outcome", "Transport", "punch", "two_hosts"]
+__all__ = ["Axes", "Meeting", "Outcome", "Transport", "meet", "punch", "two_hosts"]
 
 Transport = Literal["tcp", "udp"]
 Axes = Mapping[str, str | float]
@@ -87,47 +86,73 @@ def two_hosts(seed: int, home: Axes, office: Axes, *, record: tuple[()] | None =
     return lab
 
 
-def punch(lab: Lab, transport: Transport, *, gap: float = 0.0) -> Meeting:
-    """Plays it between the hosts "alice" and "bob" of a lab with an "observer"; three virtual seconds at most.
+def punch(lab: Lab, transport: Transport, *, gap: float = 0.0, pause: float = 0.0, aim: int = 0) -> Meeting:
+    """Plays it between the hosts "alice" and "bob" of a lab with an "observer".
 
     Args:
         gap: seconds from Alice's first packet to Bob's.
+        pause: seconds that step 2 takes.
+        aim: how far above Alice's reported port Bob aims, since he foresees that it will be another one.
 
     Raises:
         LabError: a host of the scene is not there.
     """
+    return lab.run(meet(lab, transport, gap=gap, pause=pause, aim=aim))
+
+
+async def meet(lab: Lab, transport: Transport, *, gap: float = 0.0, pause: float = 0.0, aim: int = 0) -> Meeting:
+    """`punch` for those who have other things going on in the lab at the same time."""
     if transport not in ("tcp", "udp"):
         raise ValueError(f'the transport is "tcp" or "udp", not {transport!r}')
     if not gap >= 0:
         raise ValueError(f"Bob sends {gap!r} s after Alice: write a number of 0 or more, or let them change places")
     if missing := [name for name in CAST if name not in lab.hosts]:
         raise LabError(f"this lab lacks {', '.join(missing)}: make each with lab.host(name)")
-    return lab.run((_over_tcp if transport == "tcp" else _over_udp)(lab, gap))
+    kind = _TcpEnd if transport == "tcp" else _UdpEnd
+    alice, bob = kind(lab.hosts["alice"]), kind(lab.hosts["bob"])
+    server = await lab.hosts["observer"].serve_stun()
+    at_alice, at_bob = await alice.ready(server.endpoint), await bob.ready(server.endpoint)
+    alice.expects, bob.expects = at_bob, at_alice._replace(port=at_alice.port + aim)
+    await asyncio.sleep(pause)
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(alice.send(0.0), bob.send(gap))
+    alice.receiving.cancel()
+    bob.receiving.cancel()
+    return _meeting(alice, bob, began)
 
 
-@dataclass(slots=True)
 class _End:
     """One of the two, and what it saw.
 
     Attributes:
-        reported: where the observer saw it.
-        heard: where the first knock or SYN of the other, if it was no answer, came from.
-        answered: loop time of the first answer to its own.
+        expects: where it believes the other to be: there it sends, from there it hopes to hear.
+        surprised: whether it was reached from elsewhere, or by a SYN that did not meet its own.
+        answered: loop time of the first answer to its own packets.
         lasts: whether there were answers to the end.
+        receiving: the task that answers the other.
     """
 
-    host: BareHost
-    reported: Endpoint
-    heard: Endpoint | None = None
-    answered: float = inf
-    lasts: bool = False
+    expects: Endpoint
+    receiving: asyncio.Task[None]
+
+    def __init__(self, host: BareHost) -> None:
+        self.host = host
+        self.surprised = self.lasts = False
+        self.answered = inf
+
+    async def ready(self, server: Endpoint) -> Endpoint:
+        """Opens the port, begins to receive on it, and learns from the server where it is seen."""
+        raise NotImplementedError
+
+    async def send(self, after: float) -> None:
+        raise NotImplementedError
 
 
-def _meeting(alice: _End, bob: _End, crossed: bool, began: float) -> Meeting:
+def _meeting(alice: _End, bob: _End, began: float) -> Meeting:
     answered = min((end.answered for end in (alice, bob) if end.lasts), default=nan)
     match alice.lasts, bob.lasts:
         case True, True:
-            outcome = Outcome.CROSSED if crossed else Outcome.EACH
+            outcome = Outcome.EACH if alice.surprised or bob.surprised else Outcome.CROSSED
         case True, False:
             outcome = Outcome.BOB
         case False, True:
@@ -137,46 +162,29 @@ def _meeting(alice: _End, bob: _End, crossed: bool, began: float) -> Meeting:
     return Meeting(outcome, answered - began)
 
 
-# ---- TCP
+class _TcpEnd(_End):
+    async def ready(self, server: Endpoint) -> Endpoint:
+        """The connection to the server stays open, and so does the mapping."""
+        listener = await self.host.listen(PORT, reuse_port=True)
+        connection = await self.host.dial(server, PORT, reuse_port=True)
+        await connection.write(stun.encode(binding_request(Random(0))))
+        mapped = _mapped(await connection.read())
+        self.receiving = asyncio.ensure_future(self._accept(listener))
+        return mapped
 
+    async def send(self, after: float) -> None:
+        """Dials once. What it connects to counts if data flows both ways."""
+        await asyncio.sleep(after)
+        connection = await attempt(self.host.dial(self.expects, PORT, reuse_port=True, timeout=PATIENCE))
+        if not isinstance(connection, Refusal):
+            self.answered = asyncio.get_running_loop().time()
+            self.lasts = await _greet(connection)
 
-async def _over_tcp(lab: Lab, gap: float) -> Meeting:
-    loop = asyncio.get_running_loop()
-    server = await lab.hosts["observer"].serve_stun()
-    listeners = [await lab.hosts[name].listen(PORT, reuse_port=True) for name in ("alice", "bob")]
-    alice, bob = [await _asked_over_tcp(listener, server.endpoint) for listener in listeners]
-    accepting = [
-        asyncio.ensure_future(_accept(end, listener)) for end, listener in zip((alice, bob), listeners, strict=True)
-    ]
-    began = loop.time()
-    await asyncio.gather(_dial(alice, bob.reported, 0.0), _dial(bob, alice.reported, gap))
-    for task in accepting:
-        task.cancel()
-    return _meeting(alice, bob, crossed=alice.heard is None and bob.heard is None, began=began)
-
-
-async def _asked_over_tcp(listener: BareListener, server: Endpoint) -> _End:
-    """The connection to the observer stays open, and so does the mapping."""
-    connection = await listener.host.dial(server, listener.local.port, reuse_port=True)
-    await connection.write(stun.encode(binding_request(Random(0))))
-    return _End(listener.host, _mapped(await connection.read()))
-
-
-async def _accept(end: _End, listener: BareListener) -> None:
-    while True:
-        connection = await listener.accept()
-        end.heard = end.heard or connection.remote
-        await _greet(connection)
-
-
-async def _dial(end: _End, to: Endpoint, after: float) -> None:
-    """Dials once. What it connects to counts if data flows both ways."""
-    await asyncio.sleep(after)
-    connection = await attempt(end.host.dial(to, PORT, reuse_port=True, timeout=PATIENCE))
-    if isinstance(connection, Refusal):
-        return
-    end.answered = asyncio.get_running_loop().time()
-    end.lasts = await _greet(connection)
+    async def _accept(self, listener: BareListener) -> None:
+        while True:
+            connection = await listener.accept()
+            self.surprised = True
+            await _greet(connection)
 
 
 async def _greet(connection: BareConnection) -> bool:
@@ -188,45 +196,29 @@ async def _greet(connection: BareConnection) -> bool:
     return False
 
 
-# ---- UDP
+class _UdpEnd(_End):
+    async def ready(self, server: Endpoint) -> Endpoint:
+        self._socket = await self.host.udp(PORT)
+        await self._socket.send(stun.encode(binding_request(Random(0))), server)
+        mapped = _mapped((await self._socket.receive()).data)
+        self.receiving = asyncio.ensure_future(self._answer())
+        return mapped
 
+    async def send(self, after: float) -> None:
+        await asyncio.sleep(after)
+        for number in range(KNOCKS):
+            await self._socket.send(KNOCK + str(number).encode(), self.expects)
+            await asyncio.sleep(KNOCK_INTERVAL)
 
-async def _over_udp(lab: Lab, gap: float) -> Meeting:
-    loop = asyncio.get_running_loop()
-    server = await lab.hosts["observer"].serve_stun()
-    sockets = [await lab.hosts[name].udp(PORT) for name in ("alice", "bob")]
-    alice, bob = [await _asked_over_udp(socket, server.endpoint) for socket in sockets]
-    receiving = [
-        asyncio.ensure_future(_receive(end, socket)) for end, socket in zip((alice, bob), sockets, strict=True)
-    ]
-    began = loop.time()
-    await asyncio.gather(_knock(sockets[0], bob.reported, 0.0), _knock(sockets[1], alice.reported, gap))
-    for task in receiving:
-        task.cancel()
-    return _meeting(alice, bob, crossed=(alice.heard, bob.heard) == (bob.reported, alice.reported), began=began)
-
-
-async def _asked_over_udp(socket: BareUdpSocket, server: Endpoint) -> _End:
-    await socket.send(stun.encode(binding_request(Random(0))), server)
-    return _End(socket.host, _mapped((await socket.receive()).data))
-
-
-async def _knock(socket: BareUdpSocket, to: Endpoint, after: float) -> None:
-    await asyncio.sleep(after)
-    for number in range(KNOCKS):
-        await socket.send(KNOCK + str(number).encode(), to)
-        await asyncio.sleep(KNOCK_INTERVAL)
-
-
-async def _receive(end: _End, socket: BareUdpSocket) -> None:
-    while True:
-        datagram = await socket.receive()
-        if datagram.data.startswith(KNOCK):
-            end.heard = end.heard or datagram.source
-            await socket.send(ANSWER + datagram.data, datagram.source)
-        else:
-            end.answered = min(end.answered, asyncio.get_running_loop().time())
-            end.lasts = datagram.data == LAST_ANSWER
+    async def _answer(self) -> None:
+        while True:
+            datagram = await self._socket.receive()
+            if datagram.data.startswith(KNOCK):
+                self.surprised |= datagram.source != self.expects
+                await self._socket.send(ANSWER + datagram.data, datagram.source)
+            else:
+                self.answered = min(self.answered, asyncio.get_running_loop().time())
+                self.lasts = datagram.data == LAST_ANSWER
 
 
 def _mapped(response: bytes) -> Endpoint:

@@ -17,3 +17,10 @@ def test_a_terminal_gets_one_line(capsys):
         show(done, 2)
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err == "\r0 of 2\r1 of 2\r2 of 2\n"
+
+
+def test_a_long_sweep_does_not_tell_each_step(capsys):
+    for done in range(1001):
+        show(done, 1000)
+    told = capsys.readouterr().err.split("\r")[1:]
+    assert len(told) == 21 and told[0] == "0 of 1000" and told[-1] == "1000 of 1000\n"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import xml.etree.ElementTree as ET
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from natlab.errors import LabError
-from natlab.lab.punch_grid import BOXES, PAIRS, Box, is_reached, picture, punch_grid, rule
+from natlab.lab import punch_grid as module
+from natlab.lab.punch_grid import BOXES, PAIRS, Box, go_libp2p, is_reached, picture, punch_grid, rule
 from natlab.lab.raw_punch import Outcome
 from natlab.nat import Behaviour
 
-MEASURED = Path(__file__).parents[2] / "data" / "measured" / "go-go-tcp.csv"
 ONE_WAY = 0.020
 LATE = 0.030  # seconds between the two: the first packet of one is there before the other has sent any
 NAMES = {str(box): box for box in BOXES}
@@ -39,14 +37,14 @@ def met(table):
 
 
 def measured(attempts):
-    """The pairs (listener, dialer) that go-libp2p connected on one of these attempts."""
-    sides = [[f"{who}_{axis}" for axis in ("mapping", "filtering")] for who in ("listener", "dialer")]
-    with MEASURED.open(newline="") as file:
-        return {
-            tuple(str(Box(*(Behaviour(row[column]) for column in columns))) for columns in sides)
-            for row in csv.DictReader(file)
-            if row["attempt"] in attempts
-        }
+    """The pairs that go-libp2p connected on one of these attempts."""
+    table = go_libp2p()
+    sides = [table[f"{who}_mapping"].combine(table[f"{who}_filtering"], box_name) for who in ("listener", "dialer")]
+    return {tuple(pair) for *pair, attempt in zip(*sides, table.attempt, strict=True) if attempt in attempts}
+
+
+def box_name(mapping, filtering):
+    return str(Box(Behaviour(mapping), Behaviour(filtering)))
 
 
 # ---- the rule
@@ -214,3 +212,13 @@ def test_the_heat_map_shows_the_table(grid, transport):
     # each mark once more than there are cells: in the legend
     assert [marks[mark] for mark in ("><", "A", "B", "A B", "–")] == [10, 19, 19, 13, 25]
     assert "nobody is reached: 24" in figure.alt and "APD/APD" in figure.text
+
+
+def test_the_measurements_come_in_the_order_of_the_grid(grid):
+    assert list(go_libp2p().punched) == list(grid.outcome != Outcome.NOBODY)
+
+
+def test_without_the_repository_one_is_told_where_the_measurements_are(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "MEASURED", tmp_path / "none.csv")
+    with pytest.raises(LabError, match="run it from a clone"):
+        go_libp2p()

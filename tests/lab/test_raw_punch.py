@@ -79,3 +79,16 @@ def test_the_same_seed_gives_the_same_journal():
     first, second = (two_hosts(5, {"filtering": "address-dependent", **HOME}, SYMMETRIC) for _ in range(2))
     assert punch(first, "tcp") == punch(second, "tcp")
     assert first.journal.events == second.journal.events
+
+
+def test_bob_may_aim_above_the_reported_port():
+    """A box that counts gives the next destination the next port."""
+    home = {**SYMMETRIC, "port_allocation": "sequential"}
+    outcomes = [punch(two_hosts(1, home, HOME), "udp", aim=aim).outcome for aim in (0, 1, 2)]
+    assert outcomes == [Outcome.NOBODY, Outcome.CROSSED, Outcome.NOBODY]
+
+
+def test_a_pause_passes_before_the_first_packet_to_the_other():
+    lab = two_hosts(1, HOME, HOME)
+    punch(lab, "udp", pause=10.0)
+    assert (lab.packets.query("place == 'alice' and verdict == 'sent'").time.diff().max()) > 10
