@@ -23,7 +23,7 @@ from natlab.net.waiting import Waiters
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import MULTICAST_GROUPS, WILDCARDS, Binding, PortTable, loopback_of, wildcard_of
+from natlab.sim.ports import MULTICAST_GROUPS, WILDCARD, WILDCARD6, WILDCARDS, Binding, PortTable, loopback_of
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ class UdpLayer:
 
     def receive(self, packet: Packet) -> None:
         to = packet.destination
-        sharing = self._sockets.get(to) or self._sockets.get(Endpoint(wildcard_of(to.ip), to.port))
+        sharing = self._sockets.get(to) or self._sockets.get(Endpoint(WILDCARD6 if ":" in to.ip else WILDCARD, to.port))
         if sharing is None:
             verdict, reason = Verdict.DROPPED, f"no UDP socket on port {to.port}"
         elif pick(sharing, packet).deliver(packet.payload, packet.source):
