@@ -1,8 +1,12 @@
 import asyncio
+import random
 
 import pytest
 
+from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
+from natlab.events import Journal
+from natlab.sim import Internet, SimLoop
 from natlab.transport import connection as connections
 from natlab.upgrade import yamux
 
@@ -76,6 +80,83 @@ def test_two_full_pipes_do_not_wait_for_each_other(run, connect):
         theirs, ours = await there.log.opened.get(), await here.log.opened.get()
         assert await asyncio.gather(read_all(theirs), read_all(ours)) == [data, data]
         await asyncio.gather(*sending)
+        await ended(here, there)
+
+    run(main)
+
+
+def test_many_streams_share_a_full_pipe(run, connect):
+    data = bytes(300_000)
+
+    async def main(one, other):
+        here, there = await connect(one, other)
+
+        async def send():
+            stream = here.open_stream()
+            await stream.write(data)
+            await stream.close_write()
+
+        async def receive():
+            return await read_all(await there.log.opened.get())
+
+        _, received = await asyncio.gather(
+            asyncio.gather(*(send() for _ in range(8))), asyncio.gather(*(receive() for _ in range(8)))
+        )
+        assert received == [data] * 8
+        await ended(here, there)
+
+    run(main)
+
+
+def test_both_ends_on_one_computer(connect):
+    """Every byte arrives, and is answered, within the call that sent it."""
+    data = bytes(1 << 20)
+    loop = SimLoop()
+    computer = Internet(loop, Journal(kinds=()), random.Random).host("computer")
+
+    async def main():
+        listener = await computer.listen_tcp(Endpoint("127.0.0.1", 4001))
+        dialled = await computer.dial_tcp(listener.local)
+        here, there = await connect(dialled, await listener.accept())
+        listener.close()
+
+        async def send(stream):
+            await stream.write(data)
+            await stream.close_write()
+
+        mine, yours = here.open_stream(), there.open_stream()
+        sending = [asyncio.ensure_future(send(stream)) for stream in (mine, yours)]
+        theirs, ours = await there.log.opened.get(), await here.log.opened.get()
+        assert await asyncio.gather(read_all(theirs), read_all(ours)) == [data, data]
+        await asyncio.gather(*sending)
+        assert await here.ping() == 0.0
+        await ended(here, there)
+
+    loop.run(main())
+    loop.close()
+
+
+def test_an_idle_connection_has_no_task(run, connect):
+    async def main(one, other):
+        here, there = await connect(one, other, keepalive=30.0)
+        await here.ping()
+        for _ in range(3):
+            await asyncio.sleep(29)
+            assert len(asyncio.all_tasks()) == 1
+        await ended(here, there)
+
+    run(main)
+
+
+def test_a_peer_that_takes_no_bytes_is_given_up(run, connect):
+    async def main(one, other):
+        here, there = await connect(one, other)
+        here._secure.watch(None)  # from now on nobody reads here
+        stream = there.open_stream()
+        with pytest.raises(ClosedError, match="takes no bytes for 10 s"):
+            while True:
+                await stream.write(bytes(1 << 16))
+        assert there.log.closed
         await ended(here, there)
 
     run(main)
