@@ -49,6 +49,15 @@ class Simulated:
             return self.internet.host(name, delay=delay)
         return self.internet.host(name, behind=self.internet.nat(f"{name}'s NAT", nat, delay=delay), delay=0)
 
+    @contextmanager
+    def no_route_to(self, address):
+        """Within it the internet knows no way to an address, and says so."""
+        core = self.internet._core
+        way = core.way_to(address)
+        core.detach(address)
+        yield
+        core.attach(address, way)
+
     def silence(self):
         """An endpoint that does not answer: a NAT box with nobody behind it."""
         return Endpoint(self.internet.nat("silent", NatConfig(), delay=DELAY).external_ip, 80)
@@ -86,6 +95,12 @@ class Namespaces:
         there, back = delay if isinstance(delay, tuple) else (delay, delay)
         self.wire.attach(namespace, private if nat else public, box=box, there=there, back=back)
         return SystemNetwork(namespace.open_socket)
+
+    @contextmanager
+    def no_route_to(self, address):
+        end = self.wire._ends.pop(address)
+        yield
+        self.wire._ends[address] = end
 
     def silence(self):
         self.host("silent", NatConfig())

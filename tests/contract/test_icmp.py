@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from natlab.endpoint import Endpoint
 from natlab.nat import NatConfig
 
@@ -31,6 +33,29 @@ def test_administratively_prohibited_ends_a_dial(new_ground, errno_of):
             return name
 
         assert ground.run(main()) == "EHOSTUNREACH"
+
+
+@pytest.mark.parametrize("box", [None, NatConfig()], ids=["on the internet", "behind a NAT box"])
+def test_a_connection_that_stands_survives_an_error_and_goes_on_when_there_is_a_way_again(new_ground, box):
+    """RFC 5461 section 4.1; of the box RFC 5382 REQ-10 demands it."""
+    with new_ground() as ground:
+        here, there = ground.host("here", box), ground.host("there")
+        address = there.addresses()[0]
+
+        async def main():
+            listener = await there.listen_tcp(Endpoint(address, 0))
+            dialled = await here.dial_tcp(listener.local)
+            accepted = await listener.accept()
+            with ground.no_route_to(address):
+                await dialled.write(b"still here")
+                await asyncio.sleep(0.1)  # the error has come back
+            data = await accepted.read()
+            for end in (dialled, accepted):
+                end.reset()
+            listener.close()
+            return data
+
+        assert ground.run(main()) == b"still here"
 
 
 def test_a_socket_that_is_not_connected_hears_of_no_error_and_goes_on(two_hosts):
