@@ -10,7 +10,10 @@ treats a ping like any conversation. An error has no port at all; it quotes the 
     alice ── UDP :5000 to 12.0.0.1:9 ──> bob, where nobody has port 9
     alice <── ICMP port unreachable ──── bob        quoting "UDP 192.168.1.2:5000 to 12.0.0.1:9"
 
-Not modelled: IP fragments, DSCP, TCP urgent data, ICMP other than in `IcmpKind`.
+A packet that may be cut on its way is `df=False`; the pieces are packets of the protocol FRAGMENT without ports
+(`natlab.wire.fragments`).
+
+Not modelled: DSCP, TCP urgent data, ICMP other than in `IcmpKind`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ class IPProtocol(IntEnum):
     ICMP = 1
     TCP = 6
     UDP = 17
+    FRAGMENT = 44  # IPv6's number for it; here a piece of an IPv4 packet is one, too
 
 
 class Flag(IntFlag):
@@ -73,6 +77,23 @@ class Icmp(NamedTuple):
         return words if self.quoted is None else f"{words}, for {describe(self.quoted)}"
 
 
+class Fragment(NamedTuple):
+    """What only pieces of packets have.
+
+    Attributes:
+        whole: the packet that it is a piece of, as it was when it was cut.
+        identification: the same in all its pieces.
+        offset, length: which bytes of it, counted behind the IP header.
+        more: whether it is not the last piece.
+    """
+
+    whole: Packet
+    identification: int
+    offset: int
+    length: int
+    more: bool
+
+
 class Packet(NamedTuple):
     """One UDP datagram, TCP segment or ICMP message.
 
@@ -87,6 +108,8 @@ class Packet(NamedTuple):
         flight: number given by the first sender and kept across translation; the same packet at every hop.
         ttl: hops left.
         icmp: what only ICMP packets have; None in others.
+        df: "don't fragment": whether no router may cut it. Linux sets it on all it sends, as long as it fits.
+        fragment: what only pieces have; None in others.
     """
 
     protocol: int
@@ -100,11 +123,15 @@ class Packet(NamedTuple):
     flight: int = 0
     ttl: int = 64
     icmp: Icmp | None = None
+    df: bool = True
+    fragment: Fragment | None = None
 
     @property
     def size(self) -> int:
         """Bytes on the wire: IP header, transport header, payload (no options)."""
         ip = 40 if ":" in self.source.ip else 20
+        if self.fragment is not None:
+            return ip + (8 if ip == 40 else 0) + self.fragment.length
         quoted = self.quoted
         if quoted is not None:
             return ip + 8 + min(quoted.size, quotable(ip))
@@ -129,6 +156,9 @@ def quotable(ip_header: int) -> int:
 
 def describe(packet: Packet) -> str:
     """A packet in a few words: `UDP 11.0.0.1:5000 to 12.0.0.1:9`."""
+    if packet.fragment is not None:
+        piece = packet.fragment
+        return f"bytes {piece.offset} to {piece.offset + piece.length - 1} of {describe(piece.whole)}"
     protocol = IPProtocol(packet.protocol).name
     kind = f" {packet.icmp.kind}" if packet.icmp is not None else ""
     return f"{protocol}{kind} {end_of(packet, packet.source)} to {end_of(packet, packet.destination)}"
@@ -167,9 +197,9 @@ def echo_reply(request: Packet) -> Packet:
 def icmp_error(kind: IcmpKind, by: str, packet: Packet, mtu: int = 0) -> Packet | None:
     """An error about `packet`, to whoever sent it, from the address `by`.
 
-    None about an ICMP error: an error about an error could go on for ever (RFC 1122 section 3.2.2, RFC 4443 section
-    2.4).
+    None about a piece of a packet, and about an ICMP error: an error about an error could go on for ever (RFC 1122
+    section 3.2.2, RFC 4443 section 2.4).
     """
-    if packet.quoted is not None:
+    if packet.quoted is not None or packet.fragment is not None:
         return None
     return Packet(IPProtocol.ICMP, Endpoint(by, 0), Endpoint(packet.source.ip, 0), icmp=Icmp(kind, packet, mtu))

@@ -24,12 +24,13 @@ Nothing here waits, sends or reads a clock, so the simulated internet and a real
 Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 5508 (ICMP), RFC 6146 section 3.5.2.2 (the TCP state machine),
 RFC 6888 (carriers), RFC 7422 (port blocks), RFC 7857 (their updates).
 
-Not modelled: rewriting of payloads (RFC 4787 REQ-10 wants none), fragments.
+Not modelled: rewriting of payloads (RFC 4787 REQ-10 wants none).
 """
 
 from natlab.nat.box import FOREVER, NatBox
 from natlab.nat.config import (
     Behaviour,
+    Fragments,
     Hairpinning,
     IcmpErrors,
     NatConfig,
@@ -38,7 +39,7 @@ from natlab.nat.config import (
     UdpRefresh,
     UnsolicitedSyn,
 )
-from natlab.nat.outcome import Drop, Hairpinned, Wait
+from natlab.nat.outcome import Drop, Hairpinned, Held, Wait
 from natlab.nat.presets import PRESETS, configure
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "PRESETS",
     "Behaviour",
     "Drop",
+    "Fragments",
     "Hairpinned",
     "Hairpinning",
+    "Held",
     "IcmpErrors",
     "NatBox",
     "NatConfig",

@@ -12,6 +12,7 @@
     unsolicited_syn          what is a stranger's SYN answered with?         RFC 5382 section 4.3
     icmp_..., answers_ping   do pings and ICMP errors pass, how, and what    RFC 5508, RFC 4787 REQ-12, RFC 5382
                              does the box itself say?                        REQ-9, REQ-10
+    fragments                do pieces of packets pass?                      RFC 4787 section 11
     hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.2
     strays_take_ports        does what came too early stand in the way?      `strays.py`
     quarantine               is an unexpected packet held against anybody?   `quarantine.py`
@@ -34,6 +35,7 @@ from typing import TypeVar
 __all__ = [
     "OF_TRANSLATION",
     "Behaviour",
+    "Fragments",
     "Hairpinning",
     "IcmpErrors",
     "NatConfig",
@@ -89,6 +91,15 @@ class UdpRefresh(StrEnum):
     OUTBOUND = "outbound"
     INBOUND = "inbound"
     BOTH = "both"
+
+
+class Fragments(StrEnum):
+    """What happens to the pieces of a packet, of which only the first has ports: put together in whatever order they
+    come (RFC 4787 REQ-14), or only in order, or dropped."""
+
+    OUT_OF_ORDER = "out-of-order"
+    IN_ORDER = "in-order"
+    NONE = "none"
 
 
 class UnsolicitedSyn(StrEnum):
@@ -148,6 +159,7 @@ class NatConfig:
         icmp_errors: see `IcmpErrors`.
         icmp_errors_end_mappings: whether an ICMP error ends the mapping it is about; RFC 4787 REQ-12 forbids it.
         icmp_when_full: whether a host learns by ICMP that there is no room, or no port, for it (RFC 5508 REQ-8).
+        fragments: see `Fragments`.
         answers_ping: whether the box answers pings to its own external addresses (RFC 1122 section 3.2.2.6).
         hairpinning: see `Hairpinning`; None is "none". A firewall has none: a host inside is known by its own address.
         strays_take_ports: whether an unsolicited datagram makes its port unusable towards its sender for
@@ -187,6 +199,7 @@ class NatConfig:
     icmp_errors_end_mappings: bool = False
     icmp_when_full: bool = True
     answers_ping: bool = True
+    fragments: Fragments = Fragments.OUT_OF_ORDER
     hairpinning: Hairpinning | None = Hairpinning.EXTERNAL_SOURCE
     strays_take_ports: bool = False
     quarantine: float = 0.0
@@ -215,6 +228,7 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "udp_refresh": UdpRefresh,
     "unsolicited_syn": UnsolicitedSyn,
     "icmp_errors": IcmpErrors,
+    "fragments": Fragments,
     "hairpinning": Hairpinning,
 }
 _TIMERS = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from natlab.endpoint import Endpoint
 from natlab.packet import Packet
 
-__all__ = ["Drop", "Hairpinned", "Wait"]
+__all__ = ["Drop", "Hairpinned", "Held", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class Drop:
     reason: str
     reply: Packet | None = None
     wait: Wait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Drop):
+    """A piece of a packet, which the box keeps until it has the others (RFC 4787 REQ-14)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from natlab.sim.capture import Tap
 from natlab.sim.icmp import IcmpLayer
 from natlab.sim.links import Deliver
 from natlab.sim.loop import SimLoop
+from natlab.sim.path_mtu import PathMtu
 from natlab.sim.ports import (
     LOOPBACK,
     LOOPBACK6,
@@ -40,6 +41,7 @@ from natlab.sim.ports import (
 )
 from natlab.sim.streams import SimTcpConnection, SimTcpListener, TcpLayer
 from natlab.sim.udp import SimUdpSocket, UdpLayer
+from natlab.wire.fragments import Reassembly
 
 PING_DATA = bytes(56)  # as much as `ping` sends
 EPOCH = 1_767_225_600.0  # Unix time at which every lab begins: 2026-01-01 00:00 UTC
@@ -71,8 +73,10 @@ class Host:
         self._uplink: Deliver
         self._inward: deque[Packet] = deque()  # packets to itself, not yet delivered
         self._source_ip = self._source_of_either if self.ip6 else self._source
+        self._path_mtu = PathMtu()
+        self._reassembly = Reassembly()
         self._tcp = TcpLayer(loop, tap, rng, self._transmit)
-        self._icmp = IcmpLayer(loop, tap, rng, self._transmit, self._tcp)
+        self._icmp = IcmpLayer(loop, tap, rng, self._transmit, self._tcp, self._path_mtu)
         self._udp = UdpLayer(loop, tap, rng, self._transmit, self._source_ip, self._icmp.port_unreachable)
 
     def connect(self, uplink: Deliver) -> None:
@@ -166,6 +170,9 @@ class Host:
             self._tap.seen(packet, Verdict.SENT)
         if packet.destination.ip in self._own or packet.destination.ip.startswith("127."):
             self._loop_back(packet)
+        elif self._path_mtu.known and packet.protocol != IPProtocol.TCP:
+            for piece in self._path_mtu.pieces(packet, self._loop.now_ns):
+                self._uplink(piece)
         else:
             self._uplink(packet)
 
@@ -190,5 +197,7 @@ class Host:
             self._udp.receive(packet)
         elif packet.protocol == IPProtocol.TCP:
             self._tcp.receive(packet)
-        else:
+        elif packet.fragment is None:
             self._icmp.receive(packet)
+        elif isinstance(whole := self._reassembly.add(packet, self._loop.now_ns), Packet):
+            self.receive(whole)

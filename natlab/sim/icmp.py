@@ -4,7 +4,8 @@
     an echo reply, or      the coroutine in `ping` that waits for it
       an error about a ping
     an error about TCP     the connection, if the quoted segment is one that it has in flight (`tcp_icmp.py`)
-    an error about UDP     nobody: Linux tells only connected sockets, and the seam has none
+    an error about UDP     nobody: Linux tells only connected sockets, and the seam has none; but "packet too big" the
+                           host itself remembers (`path_mtu.py`)
 
 A datagram for a port that nobody has is answered with "port unreachable", as Linux does.
 
@@ -22,6 +23,7 @@ from natlab.events import Verdict
 from natlab.packet import IcmpKind, IPProtocol, Packet, echo_reply, icmp_error
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
+from natlab.sim.path_mtu import PathMtu
 from natlab.sim.streams import TcpLayer
 
 __all__ = ["IcmpLayer"]
@@ -35,12 +37,15 @@ class IcmpLayer:
         transmit: hands a packet to the IP layer.
     """
 
-    def __init__(self, loop: SimLoop, tap: Tap, rng: Random, transmit: Callable[[Packet], None], tcp: TcpLayer) -> None:
+    def __init__(
+        self, loop: SimLoop, tap: Tap, rng: Random, transmit: Callable[[Packet], None], tcp: TcpLayer, path_mtu: PathMtu
+    ) -> None:
         self._loop = loop
         self._tap = tap
         self._rng = rng
         self._transmit = transmit
         self._tcp = tcp
+        self._path_mtu = path_mtu
         self._awaited: dict[tuple[Endpoint, int], asyncio.Future[Packet]] = {}  # by who asked, and sequence number
 
     async def ping(self, request: Packet, timeout: float) -> Packet | None:
@@ -80,6 +85,9 @@ class IcmpLayer:
         if quoted is not None and quoted.protocol == IPProtocol.TCP:
             told = packet.icmp is not None and self._tcp.error_arrives(packet.icmp, quoted)
             return (Verdict.DELIVERED, "") if told else (Verdict.DROPPED, "no connection has sent what it quotes")
+        if quoted is not None and packet.icmp is not None and packet.icmp.kind is IcmpKind.TOO_BIG:
+            self._path_mtu.learn(quoted.destination.ip, packet.icmp.mtu, self._loop.now_ns)
+            return Verdict.DELIVERED, ""
         if quoted is not None and quoted.protocol == IPProtocol.UDP:
             return Verdict.DROPPED, "a UDP socket that is not connected is told of no error"
         if packet.icmp is not None and packet.icmp.kind is IcmpKind.ECHO_REQUEST:

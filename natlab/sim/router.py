@@ -31,7 +31,7 @@ from functools import partial
 
 from natlab.endpoint import Endpoint
 from natlab.events import Verdict
-from natlab.nat import Drop, NatBox, Wait
+from natlab.nat import Drop, Held, NatBox, Wait
 from natlab.packet import IcmpKind, Packet, echo_reply, icmp_error
 from natlab.portmap import Gateway
 from natlab.sim.addressing import Lan
@@ -264,7 +264,7 @@ class NatRouter(Router):
 
     def _drop(self, packet: Packet, drop: Drop, back: Deliver) -> None:
         """Dropped packets vanish, or are answered (RST, ICMP) towards where they came from, now or later."""
-        if self._tap.on:
+        if self._tap.on and not isinstance(drop, Held):
             self._tap.seen(packet, Verdict.DROPPED, drop.reason)
         if drop.reply is None:
             return

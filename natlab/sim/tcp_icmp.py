@@ -33,9 +33,9 @@ import errno
 from natlab.packet import IcmpKind
 from natlab.sim.tcp_state import State
 
-__all__ = ["ERRNO", "ends", "mss_for"]
+__all__ = ["ERRNO", "LEAST_MTU", "ends", "mss_for"]
 
-_LEAST_MTU = 552  # net.ipv4.route.min_pmtu
+LEAST_MTU = 552  # net.ipv4.route.min_pmtu
 
 ERRNO = {
     IcmpKind.NETWORK_UNREACHABLE: errno.ENETUNREACH,
@@ -58,4 +58,4 @@ def ends(kind: IcmpKind, state: State, dialled: bool) -> bool:
 
 def mss_for(mtu: int, ip_version: int) -> int:
     """How many bytes of payload a packet of `mtu` bytes holds."""
-    return max(mtu, _LEAST_MTU) - (60 if ip_version == 6 else 40)
+    return max(mtu, LEAST_MTU) - (60 if ip_version == 6 else 40)

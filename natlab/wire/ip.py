@@ -19,8 +19,8 @@ An ICMP error quotes a packet, of which it holds the beginning only: as many byt
 written, IP header and eight bytes at least when read (RFC 792). The quoted IP header's checksum must be right, the
 quoted transport header's is not looked at (RFC 5508 REQ-3), since it may cover what is not there.
 
-Not modelled: fragments and IPv6 extension headers (refused), IPv4 and TCP options (skipped when read), the TCP window
-scale (a window above 65535 is written as 65535), `Packet.flight` (0 when read).
+Not modelled: reading fragments and other IPv6 extension headers (refused), IPv4 and TCP options (skipped when read),
+the TCP window scale (a window above 65535 is written as 65535), `Packet.flight` (0 when read).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import struct
 
 from natlab.endpoint import Endpoint, parse_ip
 from natlab.errors import DecodeError
-from natlab.packet import Icmp, IcmpKind, IPProtocol, Packet, quotable
+from natlab.packet import Fragment, Icmp, IcmpKind, IPProtocol, Packet, quotable
 from natlab.wire import icmp
 
 __all__ = ["MAX_PACKET", "checksum", "decode", "encode"]
@@ -44,7 +44,8 @@ _IPV4 = struct.Struct("!BBHHHBBH4s4s")
 _IPV6 = struct.Struct("!IHBB16s16s")
 _UDP_HEADER = struct.Struct("!HHHH")
 _TCP_HEADER = struct.Struct("!HHIIBBHHH")
-_DONT_FRAGMENT = 0x4000
+_DONT_FRAGMENT, _MORE_FRAGMENTS = 0x4000, 0x2000
+_FLAGS = 6  # bytes into the IPv4 header
 _FRAGMENT = 0x3FFF  # more fragments:1 | offset:13
 
 
@@ -69,10 +70,13 @@ def encode(packet: Packet) -> bytes:
     if packet.size > MAX_PACKET:
         raise ValueError(f"a packet has at most {MAX_PACKET} bytes, this one would have {packet.size}")
     source, destination = parse_ip(packet.source.ip).packed, parse_ip(packet.destination.ip).packed
-    transport = _encode_transport(packet, source + destination)
+    if packet.fragment is not None:
+        transport = _encode_fragment(packet.fragment, len(source) == 16)
+    else:
+        transport = _encode_transport(packet, source + destination)
     if len(source) == 4:
         return _ipv4_header(packet, source, destination, len(transport)) + transport
-    protocol = _ICMPV6 if packet.protocol == _ICMP else packet.protocol
+    protocol = _ICMPV6 if packet.protocol == _ICMP else int(packet.protocol)
     return _IPV6.pack(6 << 28, len(transport), protocol, packet.ttl, source, destination) + transport
 
 
@@ -93,8 +97,21 @@ def decode(data: bytes) -> Packet:
 
 def _ipv4_header(packet: Packet, source: bytes, destination: bytes, length: int) -> bytes:
     # version, header length:8 | DSCP:8 | length:16 | id:16 | flags, offset:16 | TTL:8 | protocol:8 | checksum:16
-    fields = (0x45, 0, 20 + length, 0, _DONT_FRAGMENT, packet.ttl, packet.protocol)
+    protocol, number, flags = packet.protocol, 0, _DONT_FRAGMENT if packet.df else 0
+    if (piece := packet.fragment) is not None:
+        protocol, number = piece.whole.protocol, piece.identification
+        flags = (_MORE_FRAGMENTS if piece.more else 0) | piece.offset // 8
+    fields = (0x45, 0, 20 + length, number, flags, packet.ttl, protocol)
     return _IPV4.pack(*fields, checksum(_IPV4.pack(*fields, 0, source, destination)), source, destination)
+
+
+def _encode_fragment(piece: Fragment, is_v6: bool) -> bytes:
+    """A piece as it is on the wire; over IPv6 with a header of its own (RFC 8200 section 4.5)."""
+    data = encode(piece.whole)[40 if is_v6 else 20 :][piece.offset : piece.offset + piece.length]
+    if not is_v6:
+        return data
+    protocol = _ICMPV6 if piece.whole.protocol == _ICMP else piece.whole.protocol
+    return struct.pack("!BBHI", protocol, 0, piece.offset | piece.more, piece.identification) + data
 
 
 def _encode_transport(packet: Packet, addresses: bytes) -> bytes:
@@ -134,7 +151,8 @@ def _decode_ipv4(data: bytes) -> Packet:
     header, total, ttl, protocol, source, destination = _read_ipv4(data)
     if total > len(data):
         raise DecodeError(f"IPv4 lengths do not fit: header {header}, packet {total}, received {len(data)}")
-    return _decode_transport(protocol, source, destination, data[header:total], ttl)
+    packet = _decode_transport(protocol, source, destination, data[header:total], ttl)
+    return packet if data[_FLAGS] & _DONT_FRAGMENT >> 8 else packet._replace(df=False)
 
 
 def _read_ipv4(data: bytes) -> tuple[int, int, int, int, bytes, bytes]:

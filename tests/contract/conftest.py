@@ -52,7 +52,7 @@ class Simulated:
     @contextmanager
     def no_route_to(self, address):
         """Within it the internet knows no way to an address, and says so."""
-        core = self.internet._core
+        core = self.internet._core[4]
         way = core.way_to(address)
         core.detach(address)
         yield

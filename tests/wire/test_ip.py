@@ -66,6 +66,16 @@ def conversations(draw: st.DrawFn, ips: st.SearchStrategy[str]) -> Packet:
             return echo_reply(echo_request(ends[0], ends[1].ip, draw(ports), payload))._replace(ttl=ttl)
 
 
+def test_whether_it_may_be_cut_is_a_bit_of_ipv4_s_header() -> None:
+    may = UDP_V4._replace(df=False)
+    assert ip_flags(may) == 0 and ip_flags(UDP_V4) == 0x40
+    assert decode(encode(may)) == may
+
+
+def ip_flags(packet: Packet) -> int:
+    return encode(packet)[6]
+
+
 @given(packets())
 def test_what_is_encoded_decodes_to_the_same(packet: Packet) -> None:
     data = encode(packet)

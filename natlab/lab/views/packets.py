@@ -13,7 +13,7 @@ import pandas as pd
 
 from natlab.events import Journal, PacketSeen
 from natlab.lab.views.frame import frame
-from natlab.packet import IPProtocol, Packet, end_of
+from natlab.packet import IPProtocol, Packet, describe, end_of
 
 
 class PacketRow(NamedTuple):
@@ -22,10 +22,11 @@ class PacketRow(NamedTuple):
         time: float64, seconds since the lab began.
         place: string, host or NAT box.
         flight: int64, one number per packet, kept across translation.
-        protocol: string, TCP, UDP or ICMP.
+        protocol: string, TCP, UDP or ICMP; FRAGMENT for a piece.
         source, destination: string, IP:PORT as the packet left this place; an ICMP echo has its identifier for the
             port of whoever asked, and where ICMP has none it is the address alone.
-        flags: string, TCP control bits (RFC 9293 section 3.1), "" for UDP; for ICMP what it says, and of which packet.
+        flags: string, TCP control bits (RFC 9293 section 3.1), "" for UDP; for ICMP what it says, and of which packet;
+            for a piece which bytes it has.
         size: int64, bytes with IP and transport headers.
         verdict: string, sent, forwarded, translated, delivered, dropped, lost or duplicated.
         reason: string, what dropped, lost or copied it; "" otherwise.
@@ -65,4 +66,6 @@ def _row(seen: PacketSeen) -> PacketRow:
 
 
 def _flags(packet: Packet) -> str:
+    if packet.fragment is not None:
+        return describe(packet)
     return packet.flag_names if packet.icmp is None else str(packet.icmp)

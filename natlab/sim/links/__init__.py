@@ -16,7 +16,7 @@ and can be cut and healed.
 Every packet that comes in goes out, or is written down as LOST with the reason, or is still on its way. All chances
 of a link come from one `random.Random`, so they repeat with the lab's seed.
 
-Not modelled: fragments (a packet is never cut), links that damage packets, several links to one place, partitions other
+Not modelled: links that damage packets, several links to one place, partitions other
 than by cutting links: hosts on one side of a cut link still reach each other.
 """
 

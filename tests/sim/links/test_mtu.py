@@ -8,7 +8,7 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.events import Verdict
 from natlab.nat import NatConfig
-from natlab.packet import IcmpKind
+from natlab.packet import IcmpKind, IPProtocol
 from natlab.sim import LinkConfig
 from natlab.sim.router import CORE_IP, CORE_IP6
 
@@ -126,6 +126,50 @@ def test_rfc_2923_a_black_hole_lets_the_handshake_pass_and_nothing_that_is_full(
     assert upload(world, alice, bob, b"short") == b"short"
     assert upload(world, alice, world.host("carol"), limit=30.0) == b""
     assert told(world, "alice") == set()
+
+
+@pytest.mark.parametrize(("fragments", "arrive"), [("out-of-order", 2), ("none", 0)])
+def test_rfc_4787_req_14_a_host_cuts_its_datagrams_once_it_was_told_and_the_box_puts_them_together(
+    world, fragments, arrive
+):
+    """As Linux's UDP sockets do (`natlab/sim/path_mtu.py`): the first one is lost, and all later ones are cut."""
+    alice = world.host("alice", behind=world.nat("home", NatConfig(fragments=fragments)))
+    bob = world.host("bob", link=(WIDE, TUNNEL))
+
+    async def main():
+        there, here = await bob.bind_udp(Endpoint("0.0.0.0", 9)), await alice.bind_udp(Endpoint("0.0.0.0", 5000))
+        received = []
+        reading = asyncio.ensure_future(receive(there, received))
+        for number in range(3):
+            here.send(bytes([number]) * 1400, Endpoint(bob.ip, 9))
+            await asyncio.sleep(1)
+        reading.cancel()
+        return received
+
+    async def receive(socket, received):
+        while True:
+            received.append(await socket.receive())
+
+    assert world.run(main()) == [(bytes([n]) * 1400, Endpoint("11.0.0.1", 5000)) for n in (1, 2)][:arrive]
+    assert told(world, "alice") == {(1280, CORE_IP)}
+
+
+def test_pieces_are_lost_one_by_one_and_with_one_the_whole(world):
+    alice, bob = world.host("alice", link=(LinkConfig(loss=0.5), WIDE)), world.host("bob")
+    alice._path_mtu.learn(bob.ip, 1280, 0)
+
+    async def main():
+        await bob.bind_udp(Endpoint("0.0.0.0", 9))
+        socket = await alice.bind_udp(Endpoint("0.0.0.0", 0))
+        for _ in range(200):
+            socket.send(bytes(1400), Endpoint(bob.ip, 9))
+        await asyncio.sleep(1)
+
+    world.run(main())
+    arrived, lost = world.packets("bob", Verdict.DELIVERED), world.packets("alice", Verdict.LOST)
+    assert 20 < len(arrived) < 80  # a quarter
+    assert 150 < len(lost) < 250 and {event.packet.protocol for event in lost} == {IPProtocol.FRAGMENT}
+    assert {len(event.packet.payload) for event in arrived} == {1400}
 
 
 @pytest.mark.parametrize(
