@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import signal
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -201,12 +199,11 @@ def test_all_adds_the_long_forms(start: ModuleType, calls: list[list[str]]) -> N
     assert calls[-1] == [*short, "-m", "long or not long"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send to a thread")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send to a process")
 def test_ctrl_c_is_for_the_command_that_runs(start: ModuleType) -> None:
     """Cutting JupyterLab off in the middle of its own Ctrl-C would leave its kernels behind."""
-    interrupt = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
-    interrupt.start()
-    assert start.run([sys.executable, "-c", "import time; time.sleep(1.2); raise SystemExit(7)"]) == 7
+    child = "import os, signal, time; time.sleep(0.3); os.kill(os.getppid(), signal.SIGINT); time.sleep(0.3)"
+    assert start.run([sys.executable, "-c", f"{child}; raise SystemExit(7)"]) == 7
 
 
 def test_the_lab_opens_the_first_notebook_on_loopback_with_its_token(start: ModuleType, calls: list[list[str]]) -> None:

@@ -114,6 +114,13 @@ class Namespaces:
         return asyncio.run(on_the_wire())
 
 
+async def close_in_order(first, second):
+    """Both ends of a connection; the first to close ends in TIME-WAIT."""
+    for closing, waiting in ((first, second), (second, first)):
+        await closing.close_write()
+        assert await waiting.read() == b""
+
+
 async def settled(main):
     """asyncio takes a moment to close its transports."""
     result = await asyncio.wait_for(main, SECONDS)
@@ -226,6 +233,11 @@ def loopback(request):
     """The two places where nothing takes time."""
     with place_of(request) as place:
         yield place
+
+
+@pytest.fixture(name="close_in_order")
+def _close_in_order():
+    return close_in_order
 
 
 @pytest.fixture

@@ -118,9 +118,10 @@ def test_sockets_that_share_a_port_get_each_datagram_once_and_one_sender_stays_w
         receiving = [asyncio.ensure_future(socket.receive()) for socket in sharing]
         for number in (1, 2):
             client.send(bytes([number]), sharing[0].local)
-        await asyncio.sleep(0.05)
+        await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED)
         (chosen,) = [socket for socket, waiting in zip(sharing, receiving, strict=True) if waiting.done()]
         assert (await chosen.receive())[0] == b"\2"
+        assert [waiting.done() for waiting in receiving].count(True) == 1
         for waiting in receiving:
             waiting.cancel()
         for socket in (*sharing, client):

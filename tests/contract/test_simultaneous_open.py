@@ -174,8 +174,11 @@ def punch(ground, row):
         if row.listening:
             accepts = await asyncio.gather(a.accepts(), b.accepts())
             verdicts = [verdict + ", accepts" * is_so for verdict, is_so in zip(verdicts, accepts, strict=True)]
-        if "connects" in verdicts:
-            await are_one_connection(a.dialled or a.accepted, b.dialled or b.accepted)
+        ends = [peer.dialled or peer.accepted for peer in (a, b)]
+        if all(ends):
+            await are_one_connection(*ends)
+        elif any(ends):
+            verdicts = [*verdicts, "only one end"]  # which no row says
         a.close()
         b.close()
         return tuple(verdicts), max(a.settled, b.settled) - begin, max(a.late, b.late)

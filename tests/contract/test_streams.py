@@ -161,11 +161,11 @@ def test_a_reset_wakes_a_waiting_writer(place, end):
 def test_what_came_before_a_reset_can_still_be_read(place):
     async def main():
         dialled, accepted = await place.pair()
-        await dialled.write(b"last words")
-        await asyncio.sleep(0.05)
+        await dialled.write(b"1, last words")
+        assert await accepted.read(1) == b"1"  # and all of it is here
         dialled.reset()
         await asyncio.sleep(0.05)
-        assert await accepted.read() == b"last words"
+        assert await accepted.read() == b", last words"
         with pytest.raises(ClosedError):
             await accepted.read()
         reset_all(accepted)
@@ -176,8 +176,8 @@ def test_what_came_before_a_reset_can_still_be_read(place):
 def test_what_came_before_our_own_reset_is_gone(place):
     async def main():
         dialled, accepted = await place.pair()
-        await dialled.write(b"unread")
-        await asyncio.sleep(0.05)
+        await dialled.write(b"1, unread")
+        assert await accepted.read(1) == b"1"
         accepted.reset()
         with pytest.raises(ClosedError):
             await accepted.read()
