@@ -27,6 +27,10 @@ from natlab.transport.tasks import Tasks
 from natlab.wire import address
 from natlab.wire.envelope import PeerRecord
 
+MAX_ASKED = 16
+"""Identify or push streams of one connection that are served at a time. Source: go-libp2p `limits.go`."""
+MAX_PUSHES = 32
+"""Peers that are told of news at a time. Source: go-libp2p `p2p/protocol/identify/id.go`."""
 PROTOCOL_VERSION = "ipfs/0.1.0"  # what go and js say; some peers look at it
 MAX_TOLD = 1536
 """Bytes of the addresses we tell: how long those through a relay are is the relay's choice, and all that we say must
@@ -58,9 +62,10 @@ class IdentifyService:
         self._told: tuple[object, ...] = ()
         self._recorded: tuple[Multiaddr, ...] | None = None
         self._signed_record = b""
+        self._pushing = asyncio.Semaphore(MAX_PUSHES)
         self.tasks = Tasks()
-        core.protocols.add(IDENTIFY_ID, self._answer)
-        core.protocols.add(PUSH_ID, self._pushed)
+        core.protocols.add(IDENTIFY_ID, self._answer, at_once=MAX_ASKED)
+        core.protocols.add(PUSH_ID, self._pushed, at_once=MAX_ASKED)
 
     def opened(self, connection: Connection) -> None:
         """A connection is there: asks."""
@@ -112,11 +117,12 @@ class IdentifyService:
         self._on_identified(connection)
 
     async def _push_to(self, connection: Connection) -> None:
-        try:
-            stream = await negotiated(connection.open_stream(), PUSH_ID)
-            await self._tell(stream, connection)
-        except NatlabError:
-            pass  # it will ask when it wants to know
+        async with self._pushing:
+            try:
+                stream = await negotiated(connection.open_stream(), PUSH_ID)
+                await self._tell(stream, connection)
+            except NatlabError:
+                pass  # it will ask when it wants to know
 
     async def _answer(self, stream: MuxedStream, connection: Connection) -> None:
         await self._tell(stream, connection)

@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias
+from weakref import WeakValueDictionary
 
 from multiaddr import Multiaddr
 
@@ -47,7 +48,7 @@ from natlab.portmap import PortMapping
 from natlab.protocol.circuit import Reservation
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.identify import Identity
-from natlab.protocol.ping import PING_ID, answer_pings, ping
+from natlab.protocol.ping import MAX_ANSWERED, PING_ID, answer_pings, ping
 from natlab.protocol.reservations import RelayLimits
 from natlab.transport.connection import Connection, MuxedStream
 from natlab.transport.negotiate import negotiated
@@ -109,10 +110,11 @@ class Node:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._tasks = Tasks()
+        self._pinging: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # gone with the last ping
         core = self._core = self._make_core(
             network or SystemNetwork(), key, Recorder(journal, self.name), keepalive, reuse_port
         )
-        core.protocols.add(PING_ID, _answer_pings)
+        core.protocols.add(PING_ID, _answer_pings, at_once=MAX_ANSWERED)
         self._identify = IdentifyService(core, agent, on_identified=self._on_identified, on_observed=self._on_addresses)
         self._relays = RelayClient(core, on_changed=self._on_addresses)
         self._relay_service = RelayService(core, relay_service) if relay_service else None
@@ -234,11 +236,15 @@ class Node:
         return await negotiated(connection.open_stream(), protocol)
 
     async def ping(self, target: Target) -> float:
-        """The round-trip time of one ping in seconds; dials first if need be. Raises what `new_stream` raises."""
+        """The round-trip time of one ping in seconds; dials first if need be. Raises what `new_stream` raises.
+
+        Pings over one connection take turns (ping.md: one outbound stream per peer).
+        """
         connection = await self._connection_to(target)
-        stream = await negotiated(connection.open_stream(), PING_ID)
-        seconds = await ping(stream, self._rng)
-        await stream.close_write()
+        async with self._pinging.setdefault(connection.number, asyncio.Lock()):
+            stream = await negotiated(connection.open_stream(), PING_ID)
+            seconds = await ping(stream, self._rng)
+            await stream.close_write()
         peer = str(connection.peer)
         self._core.recorder.emit(RoundTripMeasured(*self._core.recorder.here, connection.number, peer, seconds))
         return seconds
@@ -276,7 +282,8 @@ class Node:
     def handle(self, protocol: str, handler: Handler) -> None:
         """Answers `protocol` with `handler(stream, connection)`.
 
-        An error in the handler becomes a `HandlerFailed` event, and its stream is reset.
+        The stream is closed when the handler returns. An error in it becomes a `HandlerFailed` event, and the stream is
+        reset.
 
         Raises:
             ValueError: the protocol has a handler already.
@@ -372,7 +379,7 @@ class Node:
 
 
 async def _answer_pings(stream: MuxedStream, _: Connection) -> None:
-    with suppress(UnreachableError):  # a peer that pings no more has done nothing wrong
+    with suppress(UnreachableError, ClosedError):  # a peer that pings no more has done nothing wrong
         await answer_pings(stream)
 
 

@@ -1,18 +1,20 @@
 """Which handler answers which protocol: the registry, and what happens to every stream a peer opens.
 
-    stream opened by the peer ──> multistream-select (10 s) ──> the handler of the protocol
-        │ too many                     │ none in common              │ it fails
+    stream opened by the peer ──> multistream-select (10 s) ──> the handler of the protocol ──> it returns
+        │ too many                     │ none in common              │ it fails                   └──> closed
         └──> reset                     └──> reset                    └──> reset, HandlerFailed
 
 A handler is the node's boundary: whatever goes wrong in it becomes an event, and the node goes on. A `RefusedError` is
-nothing wrong: the handler has said no to the peer, in the words of its protocol.
+nothing wrong: the handler has said no to the peer, in the words of its protocol. A stream lives as long as its handler;
+only one whose stream becomes something else, a circuit, hands it on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from natlab.errors import ClosedError, NatlabError, RefusedError
 from natlab.events import HandlerFailed
@@ -30,62 +32,89 @@ Handler = Callable[[MuxedStream, Connection], Awaitable[None]]
 """What answers a protocol: awaited with each new stream, and the connection it came over."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    handler: Handler
+    at_once: int
+    keeps_stream: bool
+
+
 class Protocols:
     """The protocols a node answers."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._handlers: dict[str, Handler] = {}
-        self._served: Counter[int] = Counter()  # by connection number
+        self._answers: dict[str, _Answer] = {}
+        self._served: Counter[tuple[int, str]] = Counter()  # by connection number and protocol, "" for all
 
     @property
     def names(self) -> tuple[str, ...]:
         """Protocol ids, in order of registration."""
-        return tuple(self._handlers)
+        return tuple(self._answers)
 
-    def add(self, protocol: str, handler: Handler) -> None:
-        """Raises ValueError if the protocol has a handler already, or all ids together are longer than `MAX_NAMES`."""
-        if protocol in self._handlers:
+    def add(self, protocol: str, handler: Handler, *, at_once: int = MAX_SERVED, keeps_stream: bool = False) -> None:
+        """Has `handler` answer the protocol.
+
+        Args:
+            at_once: streams of one connection it serves at a time; further ones are reset.
+            keeps_stream: what the handler returns from lives on; else its stream is closed.
+
+        Raises:
+            ValueError: the protocol has a handler already, or all ids together are longer than `MAX_NAMES`.
+        """
+        if protocol in self._answers:
             raise ValueError(f"{protocol} has a handler already; `unhandle` it first")
-        if sum(map(len, (*self._handlers, protocol))) > MAX_NAMES:
+        if sum(map(len, (*self._answers, protocol))) > MAX_NAMES:
             raise ValueError(f"{protocol} is one too many: identify has room for {MAX_NAMES} bytes of protocol ids")
-        self._handlers[protocol] = handler
+        self._answers[protocol] = _Answer(handler, at_once, keeps_stream)
 
     def remove(self, protocol: str) -> None:
-        self._handlers.pop(protocol, None)
+        self._answers.pop(protocol, None)
 
     async def serve(self, stream: MuxedStream) -> None:
         """The life of one stream that a peer opened."""
-        number = stream.connection.number
-        if self._served[number] >= MAX_SERVED:
-            stream.reset()
-            return
-        self._served[number] += 1
-        try:
-            await self._serve(stream)
-        finally:
-            self._served[number] -= 1
-            if not self._served[number]:
-                del self._served[number]
+        with self._one_of(MAX_SERVED, stream) as has_place:
+            if has_place:
+                await self._serve(stream)
 
     async def _serve(self, stream: MuxedStream) -> None:
         try:
             async with within_time(stream):
-                protocol = await answer(stream, self._handlers.__contains__)
+                protocol = await answer(stream, self._answers.__contains__)
         except NatlabError:  # nothing asked for that we speak, hung up, or no multistream; the stream is reset
             return
-        handler = self._handlers.get(protocol)
-        if handler is None:  # withdrawn meanwhile
+        chosen = self._answers.get(protocol)
+        if chosen is None:  # withdrawn meanwhile
             stream.reset()
             return
-        await self._handle(protocol, handler, stream)
+        with self._one_of(chosen.at_once, stream, protocol) as has_place:
+            if has_place:
+                await self._handle(protocol, chosen, stream)
 
-    async def _handle(self, protocol: str, handler: Handler, stream: MuxedStream) -> None:
+    @contextmanager
+    def _one_of(self, most: int, stream: MuxedStream, protocol: str = "") -> Iterator[bool]:
+        """Counts a stream while it is served; with `most` of them there already, it is reset: false."""
+        key = (stream.connection.number, protocol)
+        if self._served[key] >= most:
+            stream.reset()
+            yield False
+            return
+        self._served[key] += 1
+        try:
+            yield True
+        finally:
+            self._served[key] -= 1
+            if not self._served[key]:
+                del self._served[key]
+
+    async def _handle(self, protocol: str, chosen: _Answer, stream: MuxedStream) -> None:
         connection = stream.connection
         try:
-            await handler(stream, connection)
+            await chosen.handler(stream, connection)
+            if not chosen.keeps_stream:
+                await stream.close()
         except RefusedError:
-            await stream.close_write()
+            await stream.close()
         except Exception as error:
             with suppress(ClosedError):
                 await connection.drained()  # a reset overtakes what waits, and the peer should hear what was agreed

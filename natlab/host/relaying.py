@@ -34,6 +34,8 @@ from natlab.wire.peer_id import PeerId
 
 RENEW_BEFORE = 120.0
 """Seconds before a reservation expires at which it is renewed."""
+MAX_CIRCUITS = 128
+"""Hop or stop streams of one connection that are served at a time. Source: go-libp2p `limits.go`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class RelayClient:
         self._on_changed = on_changed
         self._held: dict[PeerId, _Held] = {}
         self.tasks = Tasks()
-        core.protocols.add(STOP_ID, self._called)
+        core.protocols.add(STOP_ID, self._called, at_once=MAX_CIRCUITS, keeps_stream=True)
 
     async def reserve(self, connection: Connection) -> Reservation:
         """Reserves with the relay at the other end, and keeps the reservation alive.
@@ -154,7 +156,7 @@ class RelayService:
     def __init__(self, core: Core, limits: RelayLimits) -> None:
         self._core = core
         self._table = Reservations(limits)
-        core.protocols.add(HOP_ID, self._serve)
+        core.protocols.add(HOP_ID, self._serve, at_once=MAX_CIRCUITS)
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone; with the last one to a peer goes its reservation."""

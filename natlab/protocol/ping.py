@@ -9,8 +9,8 @@ Spec: libp2p/specs `ping/ping.md`, r0 2022-11-04. The *dialing peer* opens the s
         │ ──── closes its side ────────────> │
         │ <─── closes its side ───────────── │
 
-*Not modelled*: "The dialing peer MUST NOT keep more than one outbound stream" and "The listening peer SHOULD accept at
-most two streams per peer" count the streams of a connection, which no single dialogue sees: the node does.
+"The dialing peer MUST NOT keep more than one outbound stream" and "The listening peer SHOULD accept at most two streams
+per peer" are the node's to keep: no single dialogue sees the others.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ PING_TIMEOUT = 10.0
 """Seconds the dialing peer waits for an echo. Source: go-libp2p `p2p/protocol/ping/ping.go`."""
 PING_IDLE = 60.0
 """Seconds the listening peer waits for the next ping before it gives the stream up."""
+MAX_ANSWERED = 2
+"""Ping streams of one connection that are answered at a time."""
 
 
 async def ping(stream: Stream, rng: random.Random) -> float:

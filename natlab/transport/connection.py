@@ -404,6 +404,13 @@ class MuxedStream(WatchableStream):
         if self._finished:
             self.connection.forget(self)
 
+    async def close(self) -> None:
+        """Closes our side and reads no more: what the peer still sends is skipped. Twice is harmless."""
+        await self.close_write()
+        self._end("the stream was closed by us")
+        self._session.close_read(self.id)
+        self.connection.forget(self)
+
     def reset(self) -> None:
         if self._closed is not None:
             return

@@ -249,6 +249,12 @@ class Session:
         self._send(FrameType.DATA, FIN, stream)
         self._forget_if_over(stream, state)
 
+    def close_read(self, stream: int) -> None:
+        """Reads no more: what has come is gone, and what still comes is skipped. Follows `close_write`."""
+        state = self._streams.get(stream)
+        if state is not None and state.write_closed:
+            self._forget(stream)
+
     def reset(self, stream: int, code: int = 0) -> None:
         """Ends the stream in both directions (RST) with an error code. Harmless if the stream is over."""
         if stream in self._streams:

@@ -35,18 +35,18 @@ class Stream:
     def unread(self, data):
         self.said = data + self.said
 
-    async def close_write(self):
+    async def close(self):
         self.ending = self.ending or "closed"
 
     def reset(self):
         self.ending = "reset"
 
 
-def serve(stream, handler):
+def serve(stream, handler, **options):
     """What became of the stream, and the events."""
     journal = Journal()
     protocols = Protocols(Recorder(journal, "here"))
-    protocols.add("/echo", handler)
+    protocols.add("/echo", handler, **options)
     loop = SimLoop()
     loop.run(protocols.serve(stream))
     loop.close()
@@ -56,7 +56,10 @@ def serve(stream, handler):
 async def echo(stream, connection):
     assert connection is stream.connection
     await stream.write(await stream.read())
-    await stream.close_write()
+
+
+async def hand_on(stream, connection):
+    """The stream becomes something else, which lives longer."""
 
 
 def failing(error):
@@ -73,6 +76,11 @@ def test_the_handler_gets_the_stream_with_what_was_pipelined():
     stream = Stream(ASKED, b"hello")
     assert serve(stream, echo) == ("closed", [])
     assert stream.written == ASKED + b"hello"
+
+
+def test_a_stream_ends_with_its_handler_unless_that_hands_it_on():
+    assert serve(Stream(ASKED), hand_on) == ("closed", [])
+    assert serve(Stream(ASKED), hand_on, keeps_stream=True) == (None, [])
 
 
 def test_a_protocol_nobody_answers():
@@ -143,7 +151,25 @@ def test_what_a_connection_is_served_at_a_time_is_bounded():
         assert [stream.ending for stream in streams] == [None] * MAX_SERVED + ["reset"]
         await asyncio.gather(*serving)
         await protocols.serve(another := Stream(encode(PROTOCOL_ID), encode("/slow")))
-        assert another.ending is None
+        assert another.ending == "closed"
+
+    loop.run(main())
+    loop.close()
+
+
+def test_a_protocol_may_be_served_less_often_at_a_time_than_all_together():
+    protocols, loop = Protocols(Recorder(None, "here")), SimLoop()
+
+    async def slow(stream, connection):
+        await asyncio.sleep(1)
+
+    async def main():
+        protocols.add("/rare", slow, at_once=2)
+        protocols.add("/echo", echo)
+        rare, other = [Stream(encode(PROTOCOL_ID), encode("/rare")) for _ in range(3)], Stream(ASKED)
+        await asyncio.gather(*(protocols.serve(stream) for stream in (*rare, other)))
+        assert [stream.ending for stream in rare] == ["closed", "closed", "reset"]
+        assert other.ending == "closed"
 
     loop.run(main())
     loop.close()
