@@ -63,7 +63,8 @@ def parse(arguments):
     verbs = parser.add_subparsers(dest="verb", metavar="verb")
     lab_parser = verbs.add_parser("lab", help="open JupyterLab on the first notebook (what no verb at all does)")
     test_parser = verbs.add_parser("test", help="run every check: format, lint, types, tests, notebooks")
-    verbs.add_parser("demo", help="print a hole punch and its tables, without a browser")
+    demo_parser = verbs.add_parser("demo", help="print a hole punch and its tables, without a browser")
+    demo_parser.add_argument("--seed", type=int, default=7, help="another seed gives other ports and keys (default 7)")
     bench_parser = verbs.add_parser("bench", help="measure natlab's speed beside others, as one table")
     bench_parser.add_argument("groups", nargs="*", help="some of it only: see benchmarks/README.md")
     for each in (parser, lab_parser):
@@ -88,9 +89,9 @@ def lab(options):
     return in_venv(*command)
 
 
-def demo(_options):
+def demo(options):
     """The first notebook's hole punch, as text."""
-    return in_venv("-m", "natlab", "demo")
+    return in_venv("-m", "natlab", "demo", "--seed", str(options.seed))
 
 
 def bench(options):

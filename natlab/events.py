@@ -152,7 +152,7 @@ class ConnectionClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoundTripMeasured(Event):
-    """A ping over a connection."""
+    """A ping over a connection: Yamux's, at once and with each keepalive, or the ping protocol's."""
 
     connection: int
     peer: str
@@ -196,6 +196,15 @@ class Reserved(Event):
     relay: str
     status: str
     expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitEnded(Event):
+    """A relay (`place`) carries a circuit no longer. `source` dialled `target` through it."""
+
+    source: str
+    target: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

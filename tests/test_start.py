@@ -107,7 +107,13 @@ def test_help_lists_the_verbs() -> None:
 def test_the_first_time_installs_from_the_locks_in_order(start: ModuleType, calls: list[list[str]]) -> None:
     assert start.main(["demo"]) == 0
     steps = [" ".join(command) for command in calls]
-    expected = ["-m venv --clear", "requirements-build.lock", "requirements.lock", "--editable", "-m natlab demo"]
+    expected = [
+        "-m venv --clear",
+        "requirements-build.lock",
+        "requirements.lock",
+        "--editable",
+        "-m natlab demo --seed 7",
+    ]
     assert len(steps) == len(expected)
     assert all(part in step for part, step in zip(expected, steps, strict=True))
     assert all("--require-hashes" in step for step in steps if ".lock" in step)
@@ -117,7 +123,12 @@ def test_the_second_time_only_runs_the_verb(start: ModuleType, calls: list[list[
     start.main(["demo"])
     del calls[:]
     start.main(["demo"])
-    assert calls == [[str(start.PYTHON), "-m", "natlab", "demo"]]
+    assert calls == [[str(start.PYTHON), "-m", "natlab", "demo", "--seed", "7"]]
+
+
+def test_the_demo_takes_a_seed(start: ModuleType, calls: list[list[str]]) -> None:
+    start.main(["demo", "--seed", "8"])
+    assert calls[-1][-2:] == ["--seed", "8"]
 
 
 def test_tests_get_their_own_lock(start: ModuleType, calls: list[list[str]]) -> None:

@@ -7,6 +7,9 @@
 One file per concern stands behind this face:
 
     Node ──> swarm       connections: dial, accept, upgrade, which one to use
+             listeners   where it listens, and the port it dials from
+             backoff     addresses dialled in vain are left alone for a while
+             trimming    which connections go when there are too many
          ──> protocols   which handler answers which protocol id
          ──> addresses   what this node may call its own address; what peers said they see
          ──> peerstore   what is known of other peers
@@ -78,7 +81,8 @@ class Node:
         listen: multiaddrs to listen on at start. Only loopback by default. `/ip4/0.0.0.0/tcp/4001` is every interface.
         relay_service: serve others as circuit relay v2, within these limits; None for no service.
         hole_punching: DCUtR role profile; None for a node that never punches.
-        keepalive: seconds between Yamux pings on each connection; None for never, so that NAT mappings may die.
+        keepalive: seconds between Yamux pings on each connection; None for none but the first, which measures the
+            round trip, so that NAT mappings may die.
         reuse_port: dial from the listening port (SO_REUSEPORT), the precondition of TCP hole punching.
         agent: what identify calls this program.
 

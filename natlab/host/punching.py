@@ -50,6 +50,7 @@ class HolePunching:
         self._answering: Counter[int] = Counter()  # of these, those that still dial
         self._busy: dict[PeerId, None] = {}
         self.tasks = Tasks()
+        core.swarm.protect(self._busy.__contains__)
 
     def addresses_changed(self) -> None:
         """Offers or withdraws the handler."""

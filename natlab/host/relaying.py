@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from multiaddr import Multiaddr
 
 from natlab.errors import ClosedError, NatlabError, ProtocolError, RefusedError
-from natlab.events import Reserved
+from natlab.events import CircuitEnded, Reserved
 from natlab.host.core import Core
 from natlab.net import Stream
 from natlab.protocol.circuit import HOP_ID, STOP_ID, Reservation, Status, reserve, status_name
-from natlab.protocol.relay import Client, RelaySelf, serve_hop
+from natlab.protocol.relay import Carried, CircuitEnd, Client, RelaySelf, serve_hop
 from natlab.protocol.reservations import RelayLimits, Reservations
 from natlab.transport import circuit
 from natlab.transport.connection import Connection, MuxedStream
@@ -59,6 +59,7 @@ class RelayClient:
         self._on_changed = on_changed
         self._held: dict[PeerId, _Held] = {}
         self.tasks = Tasks()
+        core.swarm.protect(self._held.__contains__)
         core.protocols.add(STOP_ID, self._called, at_once=MAX_CIRCUITS, keeps_stream=True)
 
     async def reserve(self, connection: Connection) -> Reservation:
@@ -156,6 +157,7 @@ class RelayService:
     def __init__(self, core: Core, limits: RelayLimits) -> None:
         self._core = core
         self._table = Reservations(limits)
+        core.swarm.protect(self._table.__contains__)
         core.protocols.add(HOP_ID, self._serve, at_once=MAX_CIRCUITS)
 
     def closed(self, connection: Connection) -> None:
@@ -166,7 +168,7 @@ class RelayService:
     async def _serve(self, stream: MuxedStream, connection: Connection) -> None:
         remote = connection.route.remote
         ip = "" if connection.relayed else address.to_endpoint(remote).ip
-        await serve_hop(
+        served = await serve_hop(
             stream,
             Client(connection.peer, ip, connection.relayed),
             relay=RelaySelf(self._core.key, [own for own in self._core.own.all if not address.is_relayed(own)]),
@@ -174,6 +176,25 @@ class RelayService:
             now=self._core.network.now,
             open_stop=self._open_stop,
         )
+        if served:
+            here, reason = self._core.recorder.here, self._why(served, connection)
+            self._core.recorder.emit(CircuitEnded(*here, str(connection.peer), str(served.target), reason))
+
+    def _why(self, served: Carried, source: Connection) -> str:
+        limit = self._table.limits.circuit
+        match served.end:
+            case CircuitEnd.DATA_LIMIT:
+                return f"relay limit: {limit.data / 1024:g} KiB"
+            case CircuitEnd.DURATION_LIMIT:
+                return f"relay limit: {limit.duration} s"
+            case CircuitEnd.RESET if source.closed is not None:
+                return f"the relay has lost {source.peer}"
+            case CircuitEnd.RESET if not self._core.swarm.direct_to(served.target):
+                return f"the relay has lost {served.target}"
+            case CircuitEnd.RESET:
+                return "reset by one end"
+            case CircuitEnd.CLOSED:
+                return "closed by both ends"
 
     async def _open_stop(self, target: PeerId) -> Stream:
         connection = self._core.swarm.direct_to(target)

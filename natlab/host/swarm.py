@@ -4,10 +4,10 @@
     accept  a listener, or a relay's stop stream ───────────────────> upgrade as responder ──┤──> connections
     punch   all addresses at once, upgraded in DCUtR's role ─────────────────────────────────┘
 
-Port reuse: dials leave from a port we listen on, so that a NAT uses for them the mapping by which others will reach us.
-If the 4-tuple is taken, or two ordinary dials met in a simultaneous open for which nobody has agreed on roles, an
-ordinary dial falls back on another port. A punch must not, for it would open the wrong hole. There, EADDRNOTAVAIL says
-that the peer's SYN has come in already, and the accepted connection is the punch's.
+Dials leave from a port we listen on (`listeners`). If the 4-tuple is taken, or two ordinary dials met in a simultaneous
+open for which nobody has agreed on roles, an ordinary dial falls back on another port. A punch must not, for it would
+open the wrong hole. There, EADDRNOTAVAIL says that the peer's SYN has come in already, and the accepted connection is
+the punch's.
 
 For new streams direct connections go before relayed ones, then older ones first.
 """
@@ -23,10 +23,13 @@ from weakref import WeakValueDictionary
 
 from multiaddr import Multiaddr
 
-from natlab.endpoint import Endpoint, parse_ip
+from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, DecodeError, NatlabError, SocketError, UnreachableError
-from natlab.events import ConnectionClosed, ConnectionOpened, DialFailed
+from natlab.events import ConnectionClosed, ConnectionOpened, DialFailed, RoundTripMeasured
+from natlab.host.backoff import Backoff
+from natlab.host.listeners import Listeners
 from natlab.host.record import Recorder
+from natlab.host.trimming import HIGH_WATER, MAX_CONNECTIONS, to_trim
 from natlab.net import ByteStream, Network, TcpConnection, TcpListener
 from natlab.transport import circuit
 from natlab.transport.connection import Connection, MuxedStream, Route
@@ -45,8 +48,6 @@ DIALS_PER_PEER = 8
 """Dials to one peer at a time. Source: go-libp2p `p2p/net/swarm/swarm_dial.go`."""
 DIALS_PER_PUNCH = 16
 """Dials of a hole punch at a time; ours. More would let a peer have us knock at strangers' doors."""
-MAX_CONNECTIONS = 192
-"""Connections a node accepts, the high water of go-libp2p `defaults.go`; beyond, new ones are reset."""
 
 
 class Swarm:
@@ -74,11 +75,10 @@ class Swarm:
         self._credentials = credentials
         self._recorder = recorder
         self._keepalive = keepalive
-        self._reuse_port = reuse_port
         self._on_stream = on_stream
         self._on_opened = on_opened
         self._on_closed = on_closed
-        self._listeners: list[TcpListener] = []
+        self._listeners = Listeners(network, reuse_port=reuse_port)
         self._connections: dict[int, Connection] = {}  # by number, so oldest first
         self._made = 0
         self._upgrading = 0
@@ -87,6 +87,8 @@ class Swarm:
         self._locks: WeakValueDictionary[PeerId, asyncio.Lock] = WeakValueDictionary()  # gone with the last dial
         self._tasks = Tasks()
         self._ending = Tasks()
+        self._backoff = Backoff()
+        self._protected: list[Callable[[PeerId], bool]] = [self._punching.__contains__]
 
     @property
     def connections(self) -> tuple[Connection, ...]:
@@ -100,18 +102,15 @@ class Swarm:
     def direct_to(self, peer: PeerId) -> Connection | None:
         return next((connection for connection in self.to(peer) if not connection.relayed), None)
 
+    def protect(self, rule: Callable[[PeerId], bool]) -> None:
+        """Peers of whom `rule` says yes keep their connections when there are too many."""
+        self._protected.append(rule)
+
     # ---- accepting
 
     async def listen(self, local: Endpoint) -> Endpoint:
-        """Raises SocketError.
-
-        With port reuse a second node could listen on the same endpoint, and dials would reach either. So a chosen port
-        must first be free for a listener that shares with nobody.
-        """
-        if self._reuse_port and local.port:
-            (await self._network.listen_tcp(local)).close()
-        listener = await self._network.listen_tcp(local, reuse_port=self._reuse_port)
-        self._listeners.append(listener)
+        """Raises SocketError."""
+        listener = await self._listeners.open(local)
         self._tasks.start(self._accept_all(listener), f"{self._recorder.place} listens on {listener.local}")
         return listener.local
 
@@ -156,12 +155,22 @@ class Swarm:
             self._made,
             keepalive=self._keepalive,
             on_stream=self._on_stream,
+            on_round_trip=self._measured,
             on_closed=self._closed,
         )
         self._connections[connection.number] = connection
+        self._backoff.connected(connection.peer)
         connection.start()
         self._opened(connection)
+        self._trim()
         return connection
+
+    def _trim(self) -> None:
+        if len(self._connections) <= HIGH_WATER:
+            return
+        now = asyncio.get_running_loop().time()
+        for connection in to_trim(self.connections, now, lambda peer: any(rule(peer) for rule in self._protected)):
+            self._end(connection, f"given up: more than {HIGH_WATER} connections")
 
     # ---- dialling
 
@@ -177,7 +186,7 @@ class Swarm:
             return next(iter(usable), None) or await self._dial_all(peer, addresses)
 
     async def _dial_all(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> Connection:
-        foreign = [to for to in dict.fromkeys(addresses) if not self._is_own(to)]
+        foreign = [to for to in dict.fromkeys(addresses) if not self._listeners.is_own(to)]
         chosen = sorted(foreign, key=_has_no_transport)[:DIALS_PER_PEER]
         if not chosen:
             raise UnreachableError(f"no address of {peer} is known")
@@ -188,11 +197,22 @@ class Swarm:
     async def _dial_one(self, peer: PeerId, to: Multiaddr, any_direct: bool) -> Connection:
         if any_direct and address.is_relayed(to):
             await asyncio.sleep(RELAY_DELAY)
-        with self._noting_failure(peer, to):
-            async with asyncio.timeout(DIAL_TIMEOUT):
-                if address.is_relayed(to):
-                    return await self._dial_circuit(peer, to)
-                return await self._dial_direct(peer, to, initiator=True, opened_by="dial", other_port=True)
+        self._check_backoff(peer, to)
+        try:
+            with self._noting_failure(peer, to):
+                async with asyncio.timeout(DIAL_TIMEOUT):
+                    if address.is_relayed(to):
+                        return await self._dial_circuit(peer, to)
+                    return await self._dial_direct(peer, to, initiator=True, opened_by="dial", other_port=True)
+        except NatlabError:
+            self._backoff.failed(peer, to, asyncio.get_running_loop().time())
+            raise
+
+    def _check_backoff(self, peer: PeerId, to: Multiaddr) -> None:
+        """Raises UnreachableError."""
+        left = self._backoff.until(peer, to) - asyncio.get_running_loop().time()
+        if left > 0:
+            raise UnreachableError(f"it was dialled in vain, and is left alone for {left:.1f} s more (dial backoff)")
 
     async def _dial_circuit(self, peer: PeerId, to: Multiaddr) -> Connection:
         relay_address, _ = address.split_relay(to)
@@ -210,7 +230,7 @@ class Swarm:
         if not address.is_direct_tcp(to):
             raise UnreachableError(f"no transport for {to}")
         remote = address.to_endpoint(to)
-        local = self._listening_port(remote)
+        local = self._listeners.to_dial_from(remote)
         try:
             return await self._dial_from(local, remote, peer, initiator, opened_by)
         except (SocketError, DecodeError) as error:
@@ -233,28 +253,6 @@ class Swarm:
         except TimeoutError as error:
             raise SocketError(errno.ETIMEDOUT, f"{remote} within {TCP_CONNECT_TIMEOUT:g} s") from error
 
-    def _listening_port(self, remote: Endpoint) -> Endpoint | None:
-        """The endpoint to dial from: one we listen on that can reach `remote`."""
-        if not self._reuse_port:
-            return None
-        for listener in self._listeners:
-            ip = parse_ip(listener.local.ip)
-            if listener.local.version != remote.version:
-                continue
-            if ip.is_unspecified or ip.is_loopback == remote.address.is_loopback:
-                return listener.local
-        return None
-
-    def _is_own(self, to: Multiaddr) -> bool:
-        """Whether we listen there ourselves; dialling it from the listening port would even succeed (self-connect)."""
-        if not address.is_direct_tcp(to):
-            return False
-        remote = address.to_endpoint(to)
-        wildcards = (one.local for one in self._listeners if parse_ip(one.local.ip).is_unspecified)
-        return any(listener.local == remote for listener in self._listeners) or (
-            any(wildcard.port == remote.port for wildcard in wildcards) and remote.ip in self._network.addresses()
-        )
-
     # ---- hole punching
 
     async def punch(
@@ -271,7 +269,7 @@ class Swarm:
             return direct
         accepted = self._next_direct(peer, opened_by)
         try:
-            chosen = [to for to in addresses if not self._is_own(to)][:DIALS_PER_PUNCH]
+            chosen = [to for to in addresses if not self._listeners.is_own(to)][:DIALS_PER_PUNCH]
             attempts = [self._punch_one(peer, to, accepted, initiator, opened_by) for to in chosen]
             outcome = await first_success(attempts, NatlabError, instead=accepted)
             return _connection_of(peer, chosen, outcome)
@@ -308,8 +306,7 @@ class Swarm:
     async def close(self) -> None:
         """Closes listeners and connections, and waits until nothing runs any more. No new connection is made."""
         self._is_closed = True
-        for listener in self._listeners:
-            listener.close()
+        self._listeners.close()
         await self._tasks.close()
         for relayed in (True, False):  # circuits before what carries them
             for connection in self.connections:
@@ -340,16 +337,19 @@ class Swarm:
                 if not waiting.done():
                     waiting.set_result(connection)
 
+    def _measured(self, connection: Connection, seconds: float) -> None:
+        peer = str(connection.peer)
+        self._recorder.emit(RoundTripMeasured(*self._recorder.here, connection.number, peer, seconds))
+
     def _closed(self, connection: Connection, reason: str) -> None:
         del self._connections[connection.number]
         self._recorder.emit(ConnectionClosed(*self._recorder.here, connection.number, str(connection.peer), reason))
         self._on_closed(connection)
         self._end(connection)
 
-    def _end(self, connection: Connection) -> None:
-        self._ending.start(
-            connection.close(), f"{self._recorder.place} ends its connection {connection.number} to {connection.peer}"
-        )
+    def _end(self, connection: Connection, reason: str = "closed by us") -> None:
+        name = f"{self._recorder.place} ends its connection {connection.number} to {connection.peer}"
+        self._ending.start(connection.close(reason), name)
 
     def _route(self, tcp: TcpConnection, *, dialled: bool, opened_by: str, started: float | None = None) -> Route:
         return Route(

@@ -89,6 +89,14 @@ class CircuitEnd(StrEnum):
     DURATION_LIMIT = "duration limit"
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A circuit that a relay has carried: whom it led to, and why it ended."""
+
+    target: PeerId
+    end: CircuitEnd
+
+
 async def serve_hop(
     stream: Stream,
     client: Client,
@@ -97,7 +105,7 @@ async def serve_hop(
     table: Reservations,
     now: Callable[[], float],
     open_stop: Callable[[PeerId], Awaitable[Stream]],
-) -> CircuitEnd | None:
+) -> Carried | None:
     """Serves one hop stream, to the end of the circuit if there is one.
 
     Args:
@@ -105,7 +113,7 @@ async def serve_hop(
         open_stop: opens a stop stream on an existing connection to the peer; raises `NatlabError` if there is none.
 
     Returns:
-        How the circuit ended; None after a reservation.
+        The circuit, once it has ended; None after a reservation.
 
     Raises:
         RefusedError: we answered with a refusal; `status` is the answer.
@@ -126,7 +134,7 @@ async def serve_hop(
         async with _answered(stream, HOP_TIMEOUT, "connecting a circuit"):
             stop = await _reach(target, client.peer, limit, open_stop)
             await _confirm(stream, stop, limit)
-        return await splice(stream, stop, limit)
+        return Carried(target, await splice(stream, stop, limit))
     finally:
         table.close_circuit(client.peer, target)
 

@@ -83,6 +83,10 @@ class Reservations:
         self._drop_expired(now)
         return peer in self._places
 
+    def __contains__(self, peer: PeerId) -> bool:
+        """Whether the peer has a place, be it one that has just expired."""
+        return peer in self._places
+
     def release(self, peer: PeerId) -> None:
         """The peer's last connection is gone, and its reservation with it. Harmless if it has none."""
         self._places.pop(peer, None)

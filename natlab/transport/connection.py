@@ -8,8 +8,9 @@ nothing happens: most connections of a node are idle, and a task for each would 
     _write_out   called at the end of each turn of the loop in which the session got something to send, so that what is
                  written in one go, a message and the end of its stream for example, leaves in one go. Nobody else
                  writes: a cancelled caller never leaves half an encrypted message behind
-    keepalive    a Yamux ping every so often; the connection dies if its answer does not come. It also keeps the NAT
-                 mappings on the path alive, so a lesson can switch it off
+    keepalive    a Yamux ping at once, and again every so often: the round-trip time, as go-yamux measures it. The
+                 connection dies if the answer does not come. It also keeps the NAT mappings on the path alive, so a
+                 lesson can switch all but the first off
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from multiaddr import Multiaddr
 
 from natlab.errors import ClosedError, LabError, NatlabError, ProtocolError
 from natlab.net.waiting import Waiters, WatchableStream
-from natlab.transport.tasks import Tasks
 from natlab.transport.upgrade import Upgraded
 from natlab.upgrade import noise, yamux
 from natlab.wire.peer_id import PeerId
@@ -37,6 +37,7 @@ WRITE_AHEAD = 1 << 16
 UNANSWERED = 1 << 22
 """Bytes read while our own bytes do not get through. Reading on avoids that two full pipes wait for each other; the
 bound keeps answers to a flood of pings from piling up."""
+NO_ANSWER = f"no answer to a keepalive for {WRITE_TIMEOUT:g} s"
 GOODBYE_TIMEOUT = 1.0
 """Seconds for the go-away to leave before the connection is reset; ours."""
 
@@ -68,8 +69,9 @@ class Connection:
         upgraded: what the upgrade resulted in.
         route: how it came about.
         number: counts the connections of this node.
-        keepalive: seconds between keepalive pings; None for none.
+        keepalive: seconds between keepalive pings; None for none but the first.
         on_stream: told of every stream the peer opens.
+        on_round_trip: told of each round-trip time of a keepalive, in seconds.
         on_closed: told once, when it is over.
 
     Attributes:
@@ -85,6 +87,7 @@ class Connection:
         *,
         keepalive: float | None,
         on_stream: Callable[[MuxedStream], None],
+        on_round_trip: Callable[[Connection, float], None],
         on_closed: Callable[[Connection, str], None],
     ) -> None:
         self.peer: PeerId = upgraded.peer
@@ -95,6 +98,7 @@ class Connection:
         self._session = upgraded.session
         self._keepalive = keepalive
         self._on_stream = on_stream
+        self._on_round_trip = on_round_trip
         self._on_closed = on_closed
         self._streams: dict[int, MuxedStream] = {}
         self._pings: dict[int, asyncio.Future[None]] = {}
@@ -103,9 +107,9 @@ class Connection:
         self._flushing = False  # `_write_out` will be called at the end of this turn
         self._crowded = False  # a stream waits for room
         self._patience: asyncio.TimerHandle | None = None  # runs while the stream below takes no more
-        self._rest: asyncio.TimerHandle | None = None  # until the next keepalive
+        self._asked = (0, 0.0)  # the number of a keepalive that is not answered yet, and when it was sent
+        self._rest: asyncio.Handle | None = None  # until the next keepalive, or until its answer is late
         self._written = Waiters()
-        self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -134,7 +138,7 @@ class Connection:
     def start(self) -> None:
         self._secure.watch(self._changed)
         self._loop.call_soon(self._changed)
-        self._rest_until_keepalive()
+        self._rest = self._loop.call_soon(self._keep_alive)  # to leave together with the first stream
 
     def open_stream(self) -> MuxedStream:
         """Opens a stream; the peer learns of it with our first bytes.
@@ -166,7 +170,7 @@ class Connection:
             async with asyncio.timeout(WRITE_TIMEOUT):
                 await answered
         except TimeoutError as error:
-            raise ClosedError(f"no answer to a keepalive for {WRITE_TIMEOUT:g} s") from error
+            raise ClosedError(NO_ANSWER) from error
         finally:
             self._pings.pop(number, None)
         return loop.time() - sent
@@ -178,14 +182,12 @@ class Connection:
             self._session.go_away()
             await self._goodbye()
         self.end(reason)
-        await self._tasks.close()
 
     def end(self, reason: str) -> None:
         """Ends it at once (RST below). Twice is harmless."""
         if self.closed is not None:
             return
         self.closed = f"the connection is over: {reason}"
-        self._tasks.cancel()
         for timer in filter(None, (self._rest, self._patience)):
             timer.cancel()
         self._secure.watch(None)
@@ -311,20 +313,19 @@ class Connection:
         if has_stalled:
             self._changed()
 
-    def _rest_until_keepalive(self) -> None:
-        if self._keepalive is not None:
-            self._rest = self._loop.call_later(self._keepalive, self._keep_alive)
-
     def _keep_alive(self) -> None:
-        self._tasks.start(self._ping_and_rest(), f"keepalive of connection {self.number} to {self.peer}")
+        self._asked = self._session.ping(), self._loop.time()
+        self.flush()
+        self._rest = self._loop.call_later(WRITE_TIMEOUT, self.end, NO_ANSWER)
 
-    async def _ping_and_rest(self) -> None:
-        try:
-            await self.ping()
-        except ClosedError as error:
-            self.end(str(error))
-        else:
-            self._rest_until_keepalive()
+    def _kept_alive(self) -> None:
+        (_, sent), self._asked = self._asked, (0, 0.0)
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        if self._keepalive is not None:
+            self._rest = self._loop.call_at(sent + self._keepalive, self._keep_alive)
+        self._on_round_trip(self, self._loop.time() - sent)
 
     def _on_event(self, event: yamux.Event) -> None:
         match event:
@@ -343,6 +344,11 @@ class Connection:
             case yamux.StreamReset(number, _):
                 if ended := self._streams.pop(number, None):
                     ended.peer_reset()
+            case yamux.StreamOverrun(number):
+                if ended := self._streams.pop(number, None):
+                    ended.overrun()
+            case yamux.PingAnswered(number) if number == self._asked[0]:
+                self._kept_alive()
             case yamux.PingAnswered(number):
                 if (answered := self._pings.get(number)) and not answered.done():
                     answered.set_result(None)
@@ -433,6 +439,9 @@ class MuxedStream(WatchableStream):
 
     def peer_reset(self) -> None:
         self._end("the stream was reset by the peer")
+
+    def overrun(self) -> None:
+        self._end("the stream was reset by us: too much has come over the connection that nobody reads")
 
     def connection_ended(self) -> None:
         self._end(str(self.connection.closed))

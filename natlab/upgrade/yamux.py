@@ -1,7 +1,7 @@
 """Yamux: many streams over one connection, each with a window of its own.
 
-Specification: libp2p specs `yamux/README.md` (r0); frames are in `yamux_frame`. Limits are those of go-yamux v5,
-unless they say "ours".
+Specification: libp2p specs `yamux/README.md` (r0); frames are in `yamux_frame`, events in `yamux_events`. Limits are
+those of go-yamux v5, unless they say "ours".
 
     client (dialer)                                        server (listener)
        │── WINDOW_UPDATE SYN stream 1 ──────────────────────────>│   open; data may follow at once
@@ -19,7 +19,8 @@ Frames for streams that are not there (any more) are skipped: they were under wa
 
 Keepalive is the caller's: it owns the clock, sends `ping` and gives up when no `PingAnswered` comes.
 
-Not modelled: a window for the whole session (the specification has none).
+The session as a whole has no window. So what nobody has read is counted, and the stream whose data would make it more
+than 16 MiB is reset: a peer cannot fill our memory through many streams.
 """
 
 from __future__ import annotations
@@ -28,6 +29,17 @@ import sys
 from dataclasses import dataclass, field
 
 from natlab.errors import ClosedError, ProtocolError, RefusedError
+from natlab.upgrade.yamux_events import (
+    Event,
+    GoneAway,
+    PingAnswered,
+    StreamFinished,
+    StreamOpened,
+    StreamOverrun,
+    StreamReadable,
+    StreamReset,
+    StreamWritable,
+)
 from natlab.upgrade.yamux_frame import ACK, FIN, HEADER_BYTES, RST, SESSION, SYN, FrameType, GoAwayCode, Header
 
 __all__ = [
@@ -38,6 +50,7 @@ __all__ = [
     "Session",
     "StreamFinished",
     "StreamOpened",
+    "StreamOverrun",
     "StreamReadable",
     "StreamReset",
     "StreamWritable",
@@ -49,60 +62,8 @@ MAX_WINDOW = 1024 * 1024  # ours; go-yamux has 16 MiB
 MAX_DATA = 65535 - 16 - HEADER_BYTES  # ours: data in one frame, so that the frame fills one Noise message
 ACK_BACKLOG = 256  # yamux/README.md, "ACK backlog & backpressure"
 MAX_INBOUND_STREAMS = 512  # ours; go-yamux has 1000
+MAX_UNREAD = 16 * 1024 * 1024  # ours, as much as one window of go-yamux; go-libp2p allows a connection 32 MiB
 _MAX_NUMBER = 2**32 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOpened:
-    """The peer opened a stream; it is acknowledged already."""
-
-    stream: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReadable:
-    """Data came: `Session.read` has it."""
-
-    stream: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamWritable:
-    """The peer opened its window: `Session.write` takes more."""
-
-    stream: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamFinished:
-    """The peer will send no more on this stream (FIN); what came before can still be read."""
-
-    stream: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReset:
-    """The peer ended the stream (RST); unread data is gone. `code` is the application's, 0 if it gave none."""
-
-    stream: int
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class PingAnswered:
-    """The answer to the `Session.ping` that returned this number."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class GoneAway:
-    """The peer ends the session: no new streams. `code` is a `GoAwayCode`, if the peer keeps to them."""
-
-    code: int
-
-
-Event = StreamOpened | StreamReadable | StreamWritable | StreamFinished | StreamReset | PingAnswered | GoneAway
 
 
 @dataclass(slots=True)
@@ -143,6 +104,7 @@ class Session:
         self._next_stream = 1 if client else 2
         self._unacknowledged = 0
         self._inbound = 0  # streams the peer opened
+        self._unread = 0  # bytes of all streams
         self._pings = 0
         self._we_go = self._peer_goes = False
         self._to_send: list[bytes | memoryview] = []
@@ -234,6 +196,7 @@ class Session:
         with memoryview(state.received) as view:
             data = bytes(view[:limit])
         del state.received[: len(data)]
+        self._unread -= len(data)
         state.credit += len(data)
         if state.credit >= state.granted // 2 and not state.read_closed:
             self._grant(stream, state)
@@ -290,8 +253,12 @@ class Session:
         stream, flags = self._body
         if state := self._streams.get(stream):
             state.received += chunk
+            self._unread += len(chunk)
             self._events.append(StreamReadable(stream))
-            if self._body_left == 0 and flags & FIN:
+            if self._unread > MAX_UNREAD:
+                self.reset(stream)
+                self._events.append(StreamOverrun(stream))
+            elif self._body_left == 0 and flags & FIN:
                 self._on_fin(stream, state)
         return view[len(chunk) :]
 
@@ -389,5 +356,7 @@ class Session:
             self._forget(stream)
 
     def _forget(self, stream: int) -> None:
-        self._acknowledge(self._streams.pop(stream))
+        state = self._streams.pop(stream)
+        self._unread -= len(state.received)
+        self._acknowledge(state)
         self._inbound -= stream % 2 != self._ours

@@ -13,7 +13,7 @@ import pytest
 
 from natlab.errors import NatlabError
 from natlab.host.protocols import MAX_SERVED
-from natlab.host.swarm import MAX_CONNECTIONS
+from natlab.host.trimming import MAX_CONNECTIONS
 from natlab.protocol.circuit import HOP_ID
 from natlab.protocol.framing import write_message
 from natlab.protocol.identify import IDENTIFY_ID, PUSH_ID

@@ -4,7 +4,9 @@ import asyncio
 
 from natlab.errors import NatlabError
 from natlab.events import AddressObserved, HandlerFailed
+from natlab.host import identify
 from natlab.protocol.identify import IDENTIFY_ID, IDENTIFY_TIMEOUT, PUSH_ID
+from natlab.transport.negotiate import STREAM_TIMEOUT
 from natlab.wire import address
 
 
@@ -115,3 +117,27 @@ def test_what_is_told_fits_however_long_relays_make_our_addresses(world):
 
     world.run(main, "alice", "bob")
     assert not world.journal.of(HandlerFailed)
+
+
+def test_news_go_to_a_few_peers_at_a_time(sim, monkeypatch):
+    """Three peers, two at a time, and no answer from any: the third is told when the first two have had their time."""
+    monkeypatch.setattr(identify, "MAX_PUSHES", 2)
+    asked = []
+
+    async def silent(stream):
+        asked.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(1000)
+
+    async def main(*peers):
+        async with sim.node("alice") as alice:
+            for peer in peers:
+                await peer.dial(alice)
+            await asyncio.sleep(1)
+            for peer in peers:
+                peer._core.protocols.serve = silent
+            begin = asyncio.get_running_loop().time()
+            await alice.listen(f"/ip4/{alice._core.network.ip}/tcp/4002")
+            await asyncio.sleep(30)
+            return [round(time - begin) for time in asked]
+
+    assert sim.run(main, "bob", "carol", "dave") == [0, 0, STREAM_TIMEOUT]

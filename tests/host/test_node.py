@@ -16,6 +16,7 @@ from natlab.errors import (
 )
 from natlab.events import ConnectionClosed, ConnectionOpened, HandlerFailed, RoundTripMeasured
 from natlab.host import Node
+from natlab.protocol.ping import PING_ID
 from natlab.wire import address
 from natlab.wire.keys import PrivateKey
 from natlab.wire.peer_id import PeerId
@@ -46,12 +47,51 @@ def test_dial_identify_and_ping(world):
         assert len(alice.connections) == len(bob.connections) == 1
 
     world.run(main, "alice", "bob")
-    assert [event.place for event in world.journal.of(RoundTripMeasured)] == ["alice", "bob"]
+    measured = [event.place for event in world.journal.of(RoundTripMeasured)]
+    assert sorted(measured[:2]) == ["alice", "bob"], "by Yamux, at once"
+    assert measured[2:] == ["alice", "bob"], "by the pings above"
     assert {(event.place, event.role) for event in world.journal.of(ConnectionOpened)} == {
         ("alice", "dialer"),
         ("bob", "listener"),
     }
     assert not world.journal.of(HandlerFailed)
+
+
+def test_pings_to_one_peer_take_turns(world):
+    """ping.md: one outbound stream; the other end answers two at a time and resets a third."""
+
+    async def main(alice, bob):
+        await alice.dial(bob)
+        assert all(seconds > 0 for seconds in await asyncio.gather(*(alice.ping(bob) for _ in range(8))))
+        assert not alice._pinging
+
+    world.run(main, "alice", "bob")
+
+
+def test_a_peer_that_resets_its_ping_stream_has_done_nothing_wrong(world):
+    async def main(alice, bob):
+        stream = await alice.new_stream(bob, PING_ID)
+        stream.reset()
+        assert await alice.ping(bob) > 0
+
+    world.run(main, "alice", "bob")
+    assert not world.journal.of(HandlerFailed)
+
+
+def test_a_handler_that_returns_ends_its_stream(world):
+    async def answer_once(stream, connection):
+        await stream.write(await stream.read())
+
+    async def main(alice, bob):
+        bob.handle(ECHO, answer_once)
+        stream = await alice.new_stream(bob, ECHO)
+        await stream.write(b"once")
+        assert [await stream.read(), await stream.read()] == [b"once", b""]
+        await asyncio.sleep(0.1)
+        (connection,) = bob.connections
+        assert connection.streams == 0
+
+    world.run(main, "alice", "bob")
 
 
 def test_a_second_dial_gives_the_open_connection(world):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from natlab.errors import ClosedError, NatlabError, NegotiationError, RefusedError
-from natlab.events import ConnectionOpened, HandlerFailed, PacketSeen, Reserved
+from natlab.events import CircuitEnded, ConnectionOpened, HandlerFailed, PacketSeen, Reserved
 from natlab.host import relaying
 from natlab.protocol.circuit import HOP_ID, STOP_ID, Limit, Status
 from natlab.protocol.framing import write_message
@@ -159,8 +159,14 @@ def test_a_reservation_that_is_not_renewed_is_lost(sim):
     with_relay(sim, main, "alice", limits=RelayLimits(ttl=300))
 
 
-@pytest.mark.parametrize("limit", [Limit(duration=5, data=0), Limit(duration=0, data=1 << 16)], ids=["time", "bytes"])
-def test_past_its_limit_a_circuit_ends(sim, limit):
+def circuit_ends(world):
+    return [(event.place, event.reason) for event in world.journal.of(CircuitEnded)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"), [(Limit(5, data=0), "relay limit: 5 s"), (Limit(0, data=1 << 16), "relay limit: 64 KiB")]
+)
+def test_past_its_limit_a_circuit_ends(sim, limit, why):
     async def main(relay, alice, bob):
         alice.handle("/echo", echo)
         await alice.reserve(relay)
@@ -176,6 +182,27 @@ def test_past_its_limit_a_circuit_ends(sim, limit):
         assert not alice.connections_to(bob)
 
     with_relay(sim, main, "alice", "bob", limits=RelayLimits(circuit=limit))
+    assert circuit_ends(sim) == [("relay", why)]
+
+
+@pytest.mark.parametrize(
+    ("who", "whom", "why"),
+    [("bob", "alice", "reset by one end"), ("bob", "relay", "lost bob"), ("alice", "relay", "lost alice")],
+)
+def test_a_relay_knows_who_left_a_circuit(sim, who, whom, why):
+    async def main(relay, alice, bob):
+        nodes = {node.name: node for node in (relay, alice, bob)}
+        await alice.reserve(relay)
+        await bob.dial(alice.address_via(relay))
+        await nodes[who].connections_to(nodes[whom])[0].close()
+        await asyncio.sleep(1)
+        return {str(node.peer_id): name for name, node in nodes.items()}
+
+    names = with_relay(sim, main, "alice", "bob")
+    ((place, reason),) = circuit_ends(sim)
+    for peer, name in names.items():
+        reason = reason.replace(peer, name)
+    assert place == "relay" and reason.endswith(why)
 
 
 def test_a_circuit_from_a_relay_we_did_not_ask_is_refused(world):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from natlab.events import AddressObserved, ConnectionClosed, ConnectionOpened, Journal, RoundTripMeasured
+from natlab.events import AddressObserved, CircuitEnded, ConnectionClosed, ConnectionOpened, Journal, RoundTripMeasured
 from natlab.lab import views
 from natlab.lab.views.connections import ConnectionRow
 from natlab.lab.views.mappings import MappingRow
@@ -96,6 +96,21 @@ def test_a_connection_ends_once_and_a_second_dial_is_a_second_row(names):
     first, second = views.connections(journal, names).itertuples()
     assert (first.opened, first.rtt, first.closed, first.closed_why) == (1.0, 0.04, 2.0, "closed here")
     assert second.opened == 3.0 and math.isnan(second.closed)
+
+
+@pytest.mark.parametrize(
+    ("at", "why"), [(1.9, "relay limit: 128 KiB"), (2.05, "closed here")], ids=["by the relay", "by an end"]
+)
+def test_why_a_circuit_ended_is_the_relays_word_unless_an_end_closed_it(names, at, why):
+    journal, through = Journal(), "/ip4/11.0.0.1/tcp/4001/p2p/12D3KooWRelay/p2p-circuit"
+    for time, place, peer, role in ((1.0, "alice", "12D3KooWBob", "dialer"), (1.1, "bob", "12D3KooWAlice", "listener")):
+        journal.emit(ConnectionOpened(time, place, 1, peer, role, "tcp", "relayed", "dial", through, through, 0.1))
+    ended = CircuitEnded(at, "relay", "12D3KooWAlice", "12D3KooWBob", "relay limit: 128 KiB")
+    closed = ConnectionClosed(2.0, "bob", 1, "12D3KooWAlice", "closed here")
+    for event in sorted((ended, closed), key=lambda event: event.time):
+        journal.emit(event)
+    (row,) = views.connections(journal, names).itertuples()
+    assert (row.closed, row.closed_why) == (2.0, why)
 
 
 def test_observations_name_the_observer(names):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from natlab.errors import ClosedError, NatlabError, RefusedError, UnreachableError
 from natlab.protocol.circuit import Limit, Status, accept, connect, reserve
-from natlab.protocol.relay import CircuitEnd, Client, RelaySelf, serve_hop, splice
+from natlab.protocol.relay import Carried, CircuitEnd, Client, RelaySelf, serve_hop, splice
 from natlab.protocol.reservations import RelayLimits, Reservations
 from natlab.wire import address, varint
 from natlab.wire.proto import circuit_pb2
@@ -116,7 +116,7 @@ class TestConnect:
             assert (limit, heard, relay.ends) == (
                 Limit(120, 131072),
                 b"hello from the target",
-                [CircuitEnd.CLOSED],
+                [Carried(relay.target, CircuitEnd.CLOSED)],
             )
             assert await relay.accepted[0] == ((peers(2)[1], limit), b"hello from the initiator")
 

@@ -66,13 +66,14 @@ def connect(credentials):
 
 def _started(upgraded, keepalive):
     at = address.parse("/ip4/11.0.0.1/tcp/4001")
-    log = SimpleNamespace(opened=asyncio.Queue(), closed=[])
+    log = SimpleNamespace(opened=asyncio.Queue(), closed=[], round_trips=[])
     connection = Connection(
         upgraded,
         Route(at, at, relayed=False, dialled=True, opened_by="dial", started=0.0),
         1,
         keepalive=keepalive,
         on_stream=log.opened.put_nowait,
+        on_round_trip=lambda _, seconds: log.round_trips.append(seconds),
         on_closed=lambda _, reason: log.closed.append(reason),
     )
     connection.log = log

@@ -253,6 +253,8 @@ def test_close_tells_the_peer_and_ends_everything_that_waits(run, connect):
 def test_a_dead_path_is_noticed_by_keepalive_only(run, connect, keepalive):
     async def main(one, other):
         here, there = await connect(one, other, keepalive=keepalive)
+        await asyncio.sleep(1)
+        assert here.log.round_trips == [pytest.approx(0.040)], "measured at once, keepalive or not"
         there._secure.watch(None)  # the peer's process stops; its computer goes on to acknowledge
         await asyncio.sleep(30 + connections.WRITE_TIMEOUT + 1)
         assert bool(here.log.closed) is (keepalive is not None)

@@ -10,6 +10,7 @@ from natlab.upgrade.yamux import (
     INITIAL_WINDOW,
     MAX_DATA,
     MAX_INBOUND_STREAMS,
+    MAX_UNREAD,
     MAX_WINDOW,
     Event,
     GoAwayCode,
@@ -18,6 +19,7 @@ from natlab.upgrade.yamux import (
     Session,
     StreamFinished,
     StreamOpened,
+    StreamOverrun,
     StreamReadable,
     StreamReset,
     StreamWritable,
@@ -118,6 +120,31 @@ class TestData:
         assert pair.server.read(stream, 3) + pair.server.read(stream) == b"ping"
         assert pair.client.read(stream) == b"pong"
         assert pair.client.read(stream) == b""
+
+    def test_what_nobody_reads_is_bounded_over_all_streams(self) -> None:
+        pair = Pair()
+        full = [pair.opened() for _ in range(MAX_UNREAD // INITIAL_WINDOW)]
+        for stream in full:
+            assert pair.client.write(stream, bytes(INITIAL_WINDOW)) == INITIAL_WINDOW
+        assert StreamOverrun(full[-1]) not in pair.to_server()
+        one_more = pair.opened()
+        pair.client.write(one_more, b"x")
+        assert pair.to_server() == [StreamReadable(one_more), StreamOverrun(one_more)]
+        assert pair.to_client() == [StreamReset(one_more, 0)]
+        assert len(pair.server.read(full[0], 1)) == 1
+        pair.client.write(pair.opened(), b"y")
+        assert not any(isinstance(event, StreamOverrun) for event in pair.to_server())
+
+    def test_what_comes_for_a_stream_nobody_reads_any_more_is_skipped(self) -> None:
+        pair = Pair()
+        stream = pair.opened()
+        pair.server.close_write(stream)
+        pair.server.close_read(stream)
+        assert pair.to_client() == [StreamFinished(stream)]
+        pair.client.write(stream, bytes(1000))
+        pair.client.close_write(stream)
+        assert pair.to_server() == [] and pair.to_client() == []
+        assert pair.opened() == stream + 2
 
     def test_frames_carry_at_most_16_kib(self) -> None:
         pair = Pair()

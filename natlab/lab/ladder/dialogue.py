@@ -6,12 +6,12 @@ message. DCUtR's messages travel on a relayed connection (specs `relay/DCUtR.md`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from natlab.events import (
     AddressObserved,
+    CircuitEnded,
     ConnectionClosed,
     ConnectionOpened,
     DialFailed,
@@ -26,9 +26,8 @@ from natlab.events import (
     Reserved,
 )
 from natlab.lab.ladder.steps import Step, StepKind, Stop
+from natlab.lab.views.connections import relay_of
 from natlab.lab.views.frame import Names, named, who
-
-_RELAY = re.compile(r"/p2p/([^/]+)/p2p-circuit")
 
 
 def message_steps(events: Iterable[Event], names: Names) -> list[Step]:
@@ -57,8 +56,8 @@ class _Reader:
     _relays: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def learn_relay(self, event: ConnectionOpened) -> None:
-        if found := _RELAY.search(f"{event.remote} {event.local}"):
-            self._relays[_pair(event.place, who(event.peer, self.names))] = who(found[1], self.names)
+        if relay := relay_of(event, self.names):
+            self._relays[_pair(event.place, who(event.peer, self.names))] = relay
 
     def sent(self, event: MessageSeen) -> None:
         peer = who(event.peer, self.names)
@@ -115,6 +114,9 @@ def _note(event: Event, names: Names) -> list[tuple[str, str]]:
             return [("note", f"{event.path} connection to {who(event.peer, names)}{how}")]
         case ConnectionClosed():
             return [("note", f"connection to {who(event.peer, names)} closed: {_first_line(event.reason, names)}")]
+        case CircuitEnded():
+            ends = f"{who(event.source, names)} to {who(event.target, names)}"
+            return [("note", f"circuit from {ends} ended: {named(event.reason, names)}")]
         case Reserved():
             return [("note", f"reservation on {who(event.relay, names)}: {event.status}")]
         case DialFailed():

@@ -2,20 +2,23 @@
 
 Each end reports what it knows, under a number of its own. The view joins the two reports: the dialer's and the
 listener's, of the same transport and path, in the order they were opened. A peer that is not in the lab reports
-nothing, and its row stands alone.
+nothing, and its row stands alone. Why a circuit ended the relay knows best: both ends only see a reset.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
 
-from natlab.events import ConnectionClosed, ConnectionOpened, Journal, RoundTripMeasured
-from natlab.lab.views.frame import Names, frame, who
+from natlab.events import CircuitEnded, ConnectionClosed, ConnectionOpened, Journal, RoundTripMeasured
+from natlab.lab.views.frame import Names, frame, named, who
+
+_RELAY = re.compile(r"/p2p/([^/]+)/p2p-circuit")
 
 
 class ConnectionRow(NamedTuple):
@@ -29,7 +32,7 @@ class ConnectionRow(NamedTuple):
         setup: float64, seconds from the dial to the secured connection.
         rtt: float64, seconds, the last round trip measured; NaN before any.
         closed: float64, seconds since the lab began; NaN while open.
-        closed_why: string, "" while open.
+        closed_why: string, in the words of whoever ended it, e.g. "relay limit: 128 KiB"; "" while open.
     """
 
     opened: float
@@ -87,6 +90,12 @@ def connections(journal: Journal, names: Names) -> pd.DataFrame:
     return frame(ConnectionRow, (_row(life) for life in lives(journal, names)))
 
 
+def relay_of(report: ConnectionOpened, names: Names) -> str:
+    """The relay that a connection runs through, "" for a direct one."""
+    found = _RELAY.search(report.remote)
+    return who(found[1], names) if found else ""
+
+
 def lives(journal: Journal, names: Names) -> list[Life]:
     """Every connection of the journal, its two ends joined, in the order opened."""
     made: list[Life] = []
@@ -99,7 +108,9 @@ def lives(journal: Journal, names: Names) -> list[Life]:
                 life.rtt = event.seconds
             case ConnectionClosed() if life := by_end.get((event.place, event.connection)):
                 if math.isnan(life.closed):
-                    life.closed, life.closed_why = event.time, event.reason
+                    life.closed, life.closed_why = event.time, life.closed_why or event.reason
+            case CircuitEnded():
+                _circuit_ended(event, made, names)
             case _:
                 pass
     return made
@@ -115,6 +126,16 @@ def _join(report: ConnectionOpened, made: list[Life], names: Names) -> Life:
     dialer, listener = ends if report.role == "dialer" else ends[::-1]
     made.append(Life(dialer, listener, [report]))
     return made[-1]
+
+
+def _circuit_ended(event: CircuitEnded, made: Iterable[Life], names: Names) -> None:
+    """The relay has ended it, unless one of its ends had done so before."""
+    ends = who(event.source, names), who(event.target, names)
+    for life in made:
+        is_it = (life.dialer, life.listener) == ends and relay_of(life.reports[0], names) == event.place
+        if is_it and math.isnan(life.closed):
+            life.closed_why = named(event.reason, names)
+            return
 
 
 def _row(life: Life) -> ConnectionRow:
