@@ -114,7 +114,13 @@ class World:
         at = address.parse("/ip4/11.0.0.1/tcp/4001")
         route = Route(at, at, relayed=False, dialled=initiator, opened_by="dial", started=0.0)
         connection = Connection(
-            upgraded, route, 1, keepalive=None, on_stream=self.opened.append, on_closed=lambda *_: None
+            upgraded,
+            route,
+            1,
+            keepalive=None,
+            on_stream=self.opened.append,
+            on_round_trip=lambda *_: None,
+            on_closed=lambda *_: None,
         )
         connection.start()
         return connection
