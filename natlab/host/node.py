@@ -57,6 +57,7 @@ from natlab.transport.connection import Connection, MuxedStream
 from natlab.transport.negotiate import negotiated
 from natlab.transport.tasks import Tasks
 from natlab.transport.upgrade import Credentials
+from natlab.upgrade.multistream import encode
 from natlab.wire import address
 from natlab.wire.keys import PrivateKey
 from natlab.wire.peer_id import PeerId
@@ -167,9 +168,11 @@ class Node:
         """This node's address through `relay`: `<relay address>/p2p/RELAY/p2p-circuit/p2p/ID`.
 
         Raises:
-            ValueError: it has not reserved with that relay, and no address of the relay is known.
+            ValueError: it has not reserved with that relay, and no address of the relay is known; or it is this node.
         """
         peer, addresses = self._resolve(relay)
+        if peer == self.peer_id:
+            raise ValueError("a node is no relay for itself: name another one")
         through = self._relays.address_via(peer)
         if through is None:
             direct = [one for one in addresses if not address.is_relayed(one)]
@@ -198,12 +201,15 @@ class Node:
         """Listens on one more address, and returns it with the real port and `/p2p/ID`.
 
         Raises:
-            ValueError: not a TCP address.
+            ValueError: not a TCP address, or one that leads to another peer.
             SocketError: not an address of this computer, or taken by a program that does not share its port.
             ClosedError: the node was closed.
         """
         self._check_open()
-        local = await self._core.swarm.listen(address.to_endpoint(_multiaddr(on)))
+        where = _multiaddr(on)
+        if address.peer_of(where) not in (None, self.peer_id):
+            raise ValueError(f"{where} names another peer: leave out its /p2p/..., nobody can listen in its name")
+        local = await self._core.swarm.listen(address.to_endpoint(where))
         self._core.own.listening_on(local)
         self._on_addresses()
         return address.with_peer(address.from_endpoint(local), self.peer_id)
@@ -233,9 +239,11 @@ class Node:
         """Opens a stream over the best connection (dials if there is none) and agrees on `protocol`.
 
         Raises:
+            ValueError: it is no text that multistream can carry.
             NegotiationError: the peer does not speak it.
             ClosedError, UnreachableError: the peer hung up, or did not answer.
         """
+        encode(protocol)
         connection = await self._connection_to(target)
         return await negotiated(connection.open_stream(), protocol)
 

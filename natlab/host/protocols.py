@@ -21,6 +21,7 @@ from natlab.events import HandlerFailed
 from natlab.host.record import Recorder
 from natlab.transport.connection import Connection, MuxedStream
 from natlab.transport.negotiate import answer, within_time
+from natlab.upgrade.multistream import encode
 
 MAX_SERVED = 256
 """Streams of one connection that are served at a time; ours. A stream the peer has reset still counts while its handler
@@ -60,8 +61,12 @@ class Protocols:
             keeps_stream: what the handler returns from lives on; else its stream is closed.
 
         Raises:
-            ValueError: the protocol has a handler already, or all ids together are longer than `MAX_NAMES`.
+            ValueError: the protocol has a handler already, all ids together are longer than `MAX_NAMES`, it is no text
+                that multistream can carry, or the handler is no function.
         """
+        encode(protocol)
+        if not callable(handler):
+            raise ValueError(f"a handler is an async function of a stream and its connection, not {handler!r}")
         if protocol in self._answers:
             raise ValueError(f"{protocol} has a handler already; `unhandle` it first")
         if sum(map(len, (*self._answers, protocol))) > MAX_NAMES:

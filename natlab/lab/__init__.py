@@ -1,8 +1,9 @@
 """The lab: build an internet, run nodes on it, look at what happened.
 
-lab.py        Lab: build, run, break; look.py what it shows: tables, pictures, captures
+lab.py        Lab: build and break; run.py time; look.py what it shows: tables, pictures, captures
 boxes.py      what lab.nat asks for, as configurations
 bare.py       bare hosts and their sockets; this_computer.py the reader's own, over loopback
+bad_input.py  what people hand to a lab's verbs, checked
 classify.py   what a host found out about its NAT by STUN
 seed.py       chance, derived from the seed and the owner's name
 views/        journal -> tables (pandas) and the reachability graph (networkx)

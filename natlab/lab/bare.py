@@ -27,7 +27,7 @@ import pandas as pd
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError, SocketError, UnreachableError
-from natlab.lab import pinging
+from natlab.lab import bad_input, pinging
 from natlab.lab.classify import Classification
 from natlab.lab.pinging import Named
 from natlab.lab.views.frame import frame
@@ -148,6 +148,7 @@ class BareHost:
         """
         remote = self.resolve(to)
         local = self._local(from_port, remote.version == 6 and bool(self.ip6))
+        bad_input.check_seconds(timeout, "timeout=")
         try:
             async with asyncio.timeout(timeout):
                 connection = await self._network.dial_tcp(remote, local=local, reuse_port=reuse_port)
@@ -173,6 +174,10 @@ class BareHost:
         Raises:
             SocketError: EADDRINUSE, another socket has one of the ports.
         """
+        bad_input.check_one_of(ports, (tuple,), "ports= is a pair of ports, such as (3478, 3479)")
+        for port in ports:
+            Endpoint.of(self.ip, port)
+        bad_input.check_one_of(alternate, (BareHost, type(None)), "alternate= is another host, made by lab.host(...)")
         second = None if alternate is None else Site(alternate._network, alternate.ip)
         server = StunServer(Site(self._network, self.ip), second, ports)
         await server.start()
@@ -386,6 +391,7 @@ To = Endpoint | str | BareSocket
 
 
 def _bytes(data: bytes | str) -> bytes:
+    bad_input.check_one_of(data, (bytes, str), "what to send is bytes, or text")
     return data.encode() if isinstance(data, str) else data
 
 

@@ -24,7 +24,7 @@ from natlab.lab import svg
 from natlab.lab.figure import Figure
 from natlab.lab.palette import FAINT, GREEN, INK, MUTED, PAPER, VERMILION, colour
 from natlab.lab.svg import Point
-from natlab.lab.topology import BOXES, Place, Topology
+from natlab.lab.topology import BOXES, COMPUTERS, Place, Topology
 
 _SLOT, _ROW, _WIDE, _HIGH, _TOP = 260.0, 92.0, 124.0, 44.0, 40.0  # px
 _STYLES = {  # how -> (line, dashes): the line says how, the words on it say it again
@@ -44,8 +44,8 @@ def draw(topology: Topology, graph: nx.DiGraph[str], hosts: Sequence[str]) -> Fi
     Raises:
         LabError: no host.
     """
-    if not hosts:
-        raise LabError("a map needs a host: make one with lab.node(name)")
+    if not any(topology[name].kind in COMPUTERS for name in hosts):
+        raise LabError("a map needs a computer: name one, or make one with lab.node(name)")
     shown = [topology[name] for name in _with_nats(topology, hosts)]
     at = _positions(topology, shown)
     pairs = _pairs(graph, hosts)

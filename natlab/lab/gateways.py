@@ -34,6 +34,8 @@ def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: i
     if host.behind != router.name:
         where = f"behind {host.behind}" if host.behind else "on the public internet"
         raise LabError(f"{host.name} is {where}, not behind {router.name}: forward to a computer behind {router.name}")
+    if port == 0:
+        raise ValueError("which port? 0 means any, and one has to be named")
     if ipv6 and not host.ip6:
         raise LabError(f"{host.name} has no IPv6 address: make it with ipv6=True, or leave ipv6= out")
     router, ip = (_half(router, True), host.ip6) if ipv6 else (router, host.ip)

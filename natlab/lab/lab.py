@@ -13,11 +13,9 @@ journal, packet for packet. Whatever is shown is computed from the journal, so l
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar, TypeVarTuple, Unpack
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
@@ -32,24 +30,22 @@ from natlab.events import (
     Reserved,
 )
 from natlab.host import Node
-from natlab.lab import gateways
+from natlab.lab import bad_input, gateways
 from natlab.lab.bare import BareHost
 from natlab.lab.boxes import carrier_lan, ipv6_firewall
 from natlab.lab.look import Look
 from natlab.lab.report import Report, report_on
+from natlab.lab.run import Run
 from natlab.lab.seed import rng_for
 from natlab.lab.topology import Kind, Place
 from natlab.nat import configure
 from natlab.portmap import GatewayConfig
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.reservations import RelayLimits
-from natlab.sim import Host, Internet, NatRouter, SimLoop
+from natlab.sim import Host, Internet, NatRouter
 from natlab.sim.links import Delay, LinkConfigs
 from natlab.wire.address import from_endpoint as address_of
 from natlab.wire.keys import PrivateKey
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 PORT = 4001  # libp2p's usual TCP port, at which every node of a lab listens
 OUTCOMES: tuple[type[Event], ...] = (
@@ -62,10 +58,8 @@ OUTCOMES: tuple[type[Event], ...] = (
 )
 """What a sweep over many labs records: `Lab(seed, record=OUTCOMES)`. Packets cost the most and are left out."""
 
-_SLICE = 200  # events between two breaths of the outer loop in `arun`
 
-
-class Lab(Look):
+class Lab(Run, Look):
     """A simulated internet with libp2p nodes on it.
 
     Args:
@@ -78,10 +72,11 @@ class Lab(Look):
     """
 
     def __init__(self, seed: int = 0, *, record: Iterable[type[Event]] | None = None) -> None:
-        super().__init__(Journal(record))
+        bad_input.check_whole(seed, "a seed")
+        Run.__init__(self)
+        Look.__init__(self, Journal(bad_input.event_kinds(record)))
         self.seed = seed
         self.hosts: dict[str, BareHost] = {}
-        self._loop = SimLoop()  # type: ignore[abstract]  # what it lacks raises NotImplementedError
         self._internet = Internet(self._loop, self.journal, self._rng)
 
     def __repr__(self) -> str:
@@ -121,11 +116,12 @@ class Lab(Look):
             axes: what differs from the preset: `mapping="address-and-port-dependent"`, `port_allocation="random"`, ...
 
         Raises:
-            LabError: no such preset or axis, the name or address is taken, or the LAN overlaps another network.
+            LabError: no such preset or axis, the name or address is taken, the LAN overlaps another network, or the lab
+                was closed.
         """
         config = configure(preset, **axes)
-        self._check_boxes(behind)
-        name = name or self._free_name(preset)
+        name = self._free_name(preset) if name is None else name
+        self._check_place(name, behind)
         services = gateways.configure(gateway)
         firewall, lan = ipv6_firewall(ipv6), lan or carrier_lan(preset, behind)
         router = self._internet.nat(
@@ -172,9 +168,12 @@ class Lab(Look):
 
         Raises:
             LabError: the name or address is taken, or none is left; neither IPv4 nor IPv6, or behind a box without
-                IPv6; `link` comes with `delay` or `loss`; a tunnel for IPv6, or to where the node cannot reach.
+                IPv6; `link` comes with `delay` or `loss`; a tunnel for IPv6, or to where the node cannot reach; the
+                lab was closed.
+            ValueError: an argument that is not of its kind; the message says what is.
         """
-        self._check_boxes(behind, vpn)
+        self._check_place(name, behind, vpn)
+        bad_input.check_node(relay_service, hole_punching, keepalive)
         host = self._internet.host(
             name, address, ipv4=ipv4, ipv6=ipv6, behind=behind, vpn=vpn, delay=delay, loss=loss, link=link
         )
@@ -209,7 +208,7 @@ class Lab(Look):
         link: LinkConfigs | None = None,
     ) -> BareHost:
         """Adds a bare computer: sockets, no libp2p. Arguments and errors are those of `node`."""
-        self._check_boxes(behind, vpn)
+        self._check_place(name, behind, vpn)
         host = self._internet.host(
             name, address, ipv4=ipv4, ipv6=ipv6, behind=behind, vpn=vpn, delay=delay, loss=loss, link=link
         )
@@ -221,17 +220,27 @@ class Lab(Look):
         """Adds public nodes on distinct addresses, each in another first octet: observers, to be dialled.
 
         A node advertises an observed address only after four observers; pictures leave the crowd out.
+
+        Raises:
+            ValueError: no whole number, or below 0.
         """
-        names = [f"crowd {len(self._crowd) + count}" for count in range(1, number + 1)]
-        self._crowd += names
-        return [self.node(name, ipv6=ipv6) for name in names]
+        bad_input.check_whole(number, "how many are in a crowd")
+        return [self._one_more(ipv6) for _ in range(number)]
+
+    def _one_more(self, ipv6: bool) -> Node:
+        node = self.node(f"crowd {len(self._crowd) + 1}", ipv6=ipv6)
+        self._crowd.append(node.name)
+        return node
 
     def _free_name(self, preset: str) -> str:
         taken = {place.name for place in self._places}
         numbered = (f"{preset} {number}" for number in range(2, len(taken) + 3))
         return next(name for name in (preset, *numbered) if name not in taken)
 
-    def _check_boxes(self, behind: NatRouter | None, vpn: NatRouter | None = None) -> None:
+    def _check_place(self, name: str, behind: NatRouter | None, vpn: NatRouter | None = None) -> None:
+        """Whether something of this name can be plugged in behind these boxes."""
+        self._check_open()
+        bad_input.check_name(name)
         for word, box in (("behind", behind), ("vpn", vpn)):
             if box is not None and box not in self._internet.nats.values():
                 raise LabError(f"{word}= takes a NAT box of this lab, made by lab.nat(...), not {box!r}")
@@ -258,6 +267,7 @@ class Lab(Look):
 
         Raises:
             LabError: no such NAT or host, it is not behind this NAT, or somebody else has the port.
+            ValueError: no port.
         """
         return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port or port, ipv6)
 
@@ -266,10 +276,10 @@ class Lab(Look):
         gateways.unforward(self._nat(nat), protocol, port, ipv6)
 
     def _nat(self, nat: NatRouter | str) -> NatRouter:
+        self._check_open()
         name = nat.name if isinstance(nat, NatRouter) else nat
         if name not in self._internet.nats:
-            known = ", ".join(self._internet.nats) or "none yet"
-            raise LabError(f"there is no NAT {name!r} in this lab (there are: {known})")
+            raise bad_input.unknown(name, self._internet.nats, "NAT ")
         return self._internet.nats[name]
 
     def _place(self, host: BareHost | Node | NatRouter | str) -> Place:
@@ -296,74 +306,23 @@ class Lab(Look):
         """Cuts the link of each host or NAT: it, with all that is behind it, no longer reaches the rest.
 
         Raises:
-            LabError: no such place.
+            LabError: no such place, or none at all.
         """
-        for name in self._known(names):
+        for name in self._cuttable(names):
             self._internet.partition(name)
 
     def heal(self, *names: str) -> None:
         """Undoes `partition`; connections that were patient enough go on. Errors are those of `partition`."""
-        for name in self._known(names):
+        for name in self._cuttable(names):
             self._internet.heal(name)
 
-    def at(self, seconds: float, verb: Callable[[Unpack[Ts]], None], *arguments: *Ts) -> None:
-        """Does something at a later time: `lab.at(5.0, lab.partition, "relay")`.
+    def _cuttable(self, names: Sequence[str]) -> Sequence[str]:
+        self._check_open()
+        if not names:
+            raise LabError("whose link? Name one or more hosts or NAT boxes")
+        return self._known(names)
 
-        Args:
-            seconds: since the lab began.
-            verb: an ordinary function; what it raises, the run under way raises.
-
-        Raises:
-            ValueError: the time has passed.
-        """
-        if seconds < self.now:
-            raise ValueError(f"it is {self.now:.3f} s already: choose a later time than {seconds} s")
-        self._loop.call_at(seconds, verb, *arguments)
-
-    # ---- run
-
-    @property
-    def now(self) -> float:
-        """Virtual seconds since the lab began."""
-        return self._loop.time()
-
-    def run(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
-        """Lets virtual time pass until the awaitable is done, and returns its result.
-
-        Works in a script and inside a notebook's running loop.
-
-        Args:
-            limit: virtual seconds it may take.
-
-        Raises:
-            DeadlockError: it can never be done, or the limit has passed; the message names what waits.
-            LabError: called from inside the simulation.
-        """
-        return self._loop.run(awaitable, limit)
-
-    async def arun(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
-        """`run` for a notebook that has other things to do: gives way to its loop every few hundred events."""
-        task, end = asyncio.ensure_future(awaitable, loop=self._loop), self.now + limit
-        task.add_done_callback(self._loop.halt)  # at the very event at which `run` would stop
-        try:
-            while self._slice(task, end):  # noqa: ASYNC110  # it gives way between slices, and waits for nothing
-                await asyncio.sleep(0)
-            return task.result() if task.done() else self._loop.run(task, end - self.now)
-        finally:
-            if task.cancel():
-                self._loop.advance(0.0)
-
-    def _slice(self, task: asyncio.Future[T], end: float) -> bool:
-        """Runs some events; False once the task is done or nothing is left to happen before the end."""
-        return all(not task.done() and self._loop.step(end) for _ in range(_SLICE))
-
-    def advance(self, seconds: float) -> None:
-        """Lets virtual seconds pass, and all that happens in them."""
-        self._loop.advance(seconds)
-
-    def step(self) -> bool:
-        """Lets the next event happen, and what follows from it at once; False when nothing is left to happen."""
-        return self._loop.step()
+    # ---- measure
 
     def nat_report(self, box: NatRouter) -> Report:
         """Which rules of the RFCs a NAT box keeps, each measured by probes; a twin of it is probed, on a bench.
@@ -374,10 +333,6 @@ class Lab(Look):
         if box not in self._internet.nats.values():
             raise LabError(f"nat_report takes a NAT box of this lab, made by lab.nat(...), not {box!r}")
         return report_on(box.name, box.box.config, self.seed)
-
-    def close(self) -> None:
-        """Ends everything that runs in the lab. The journal stays."""
-        self._loop.close()
 
 
 def _place_of(host: Host, kind: Kind, behind: NatRouter | None, vpn: NatRouter | None) -> Place:

@@ -15,7 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import networkx as nx
 import pandas as pd
@@ -23,7 +23,7 @@ import pandas as pd
 from natlab.errors import LabError
 from natlab.events import Journal
 from natlab.host import Node
-from natlab.lab import capture, views
+from natlab.lab import bad_input, capture, views
 from natlab.lab import draw as drawing
 from natlab.lab import ladder as ladders
 from natlab.lab.figure import Figure
@@ -107,8 +107,9 @@ class Look(ABC):
 
         Raises:
             LabError: no such host, or no such thing to show.
+            ValueError: `since` after `until`, or no times.
         """
-        line = self._known(hosts) or self._cast()
+        line = self._window(hosts, since, until)
         events = self.journal.events
         return ladders.ladder(events, self._topology, self._names, line, since=since, until=until, show=show)
 
@@ -126,7 +127,7 @@ class Look(ABC):
         """
         from natlab.lab.replay import replay  # the widget library loads when first used
 
-        line, events = hosts or self._cast(), self.journal.events
+        line, events = self._window(hosts, since, until), self.journal.events
         moments = ladders.moments(events, self._topology, self._names, line, since=since, until=until, show=show)
         return replay(
             moments,
@@ -156,7 +157,7 @@ class Look(ABC):
         """
         seen = capture.seen_at(self.journal, self._known(places)) if places else capture.first_sent(self.journal)
         everywhere = [*(place.name for place in self._places), CORE]
-        with Path(path).open("wb") as file:
+        with _file(path) as file:
             return pcapng.write(file, places or everywhere, seen, epoch=int(EPOCH))
 
     @property
@@ -177,8 +178,25 @@ class Look(ABC):
         known = [place.name for place in self._places]
         for name in names:
             if name not in known:
-                raise LabError(f"there is no {name!r} in this lab (there are: {', '.join(known) or 'none yet'})")
+                raise bad_input.unknown(name, known)
         return names
+
+    def _window(self, hosts: Sequence[str], since: float, until: float) -> Sequence[str]:
+        """Whose lines a ladder has, once the times are checked."""
+        bad_input.check_time(since, "since=")
+        bad_input.check_time(until, "until=")
+        if since > until:
+            raise ValueError(f"nothing lies between since={since} and until={until}: exchange them")
+        return self._known(hosts) or self._cast()
 
     def _cast(self) -> tuple[str, ...]:
         return tuple(p.name for p in self._places if p.kind in COMPUTERS and p.name not in self._crowd)
+
+
+def _file(path: str | Path) -> BinaryIO:
+    """The file to write to; raises LabError if it cannot be written."""
+    bad_input.check_one_of(path, (str, Path), "a capture goes to a file, such as 'lab.pcapng'")
+    try:
+        return Path(path).open("wb")
+    except OSError as error:
+        raise LabError(f"{path} cannot be written: {error.strerror}") from error

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
+from natlab.lab import bad_input
 from natlab.lab.bare import BareHost, To
 from natlab.net.sockets import SystemNetwork
 from natlab.sim import SimLoop
@@ -49,7 +50,11 @@ class ThisComputer(BareHost):
 
         Raises:
             LabError: it took longer; or called from inside a simulation.
+            ValueError: it is nothing that can be awaited, or the limit is no number of seconds.
         """
+        bad_input.check_awaitable(awaitable, "run")
+        with bad_input.dropping(awaitable):
+            bad_input.check_seconds(limit, "limit=")
         return self._loop().run_until_complete(_within(awaitable, limit))
 
     def resolve(self, to: To) -> Endpoint:

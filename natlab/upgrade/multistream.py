@@ -152,11 +152,10 @@ def encode(line: str) -> bytes:
     """One message: varint length, text, newline.
 
     Raises:
-        ValueError: longer than `MAX_MESSAGE`, or with a newline in it.
+        ValueError: empty, longer than `MAX_MESSAGE`, with a newline in it, or no text at all.
     """
-    text = line.encode() + b"\n"
-    if len(text) > MAX_MESSAGE or "\n" in line:
-        raise ValueError(f"not a protocol ID that multistream can carry: {line[:80]!r}")
+    if not isinstance(line, str) or not line or "\n" in line or len(text := line.encode() + b"\n") > MAX_MESSAGE:
+        raise ValueError(f"not a protocol ID that multistream can carry: {str(line)[:80]!r}")
     return varint.prefixed(text)
 
 

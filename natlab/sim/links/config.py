@@ -53,6 +53,8 @@ class LinkConfig:
     black_hole: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.delay, float | int | Jitter | Trace | None):
+            raise ValueError(f"a delay is a number of seconds, a Jitter(...) or a Trace(...), not {self.delay!r}")
         if isinstance(self.delay, float | int) and not 0 <= self.delay < math.inf:
             raise ValueError(f"a delay is at least 0 s, not {self.delay}")
         if not isinstance(self.loss, GilbertElliott):
@@ -77,10 +79,18 @@ def both_ways(link: LinkConfigs | None, delay: Delay | None, loss: float) -> tup
 
     Raises:
         LabError: asked for in both ways.
+        ValueError: neither one nor a pair.
     """
+    for given, kind in ((delay, "seconds"), (link, "LinkConfig")):
+        if isinstance(given, tuple) and len(given) != 2:
+            raise ValueError(
+                f"one {kind} for both directions, or a pair: (from the place, to the place), not {given!r}"
+            )
     if link is None:
         there, back = delay if isinstance(delay, tuple) else (delay, delay)
         return LinkConfig(there, loss), LinkConfig(back, loss)
+    if not all(isinstance(one, LinkConfig) for one in (link if isinstance(link, tuple) else (link,))):
+        raise ValueError(f"link= takes a LinkConfig(...), or a pair of them, not {link!r}")
     if delay is not None or loss:
         raise LabError("link= says all about a link: put delay= and loss= into its LinkConfig(...)")
     return link if isinstance(link, tuple) else (link, link)

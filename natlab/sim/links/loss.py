@@ -60,8 +60,8 @@ class GilbertElliott:
 
 def check_probability(name: str, value: float) -> None:
     """Raises: ValueError, not between 0 and 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is a probability between 0 and 1, not {value}")
+    if not isinstance(value, float | int) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is a probability between 0 and 1, not {value!r}")
 
 
 def lossy(rng: Random, probability: float, tap: Tap, then: Deliver) -> Deliver:

@@ -1,0 +1,126 @@
+"""What people hand to the verbs of a lab, checked at the door: each complaint says what to hand over instead.
+
+A wrong type is as much a slip of the pen as a wrong value, so both are a `ValueError`; what a lab does not have, or
+cannot do any more, is a `LabError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from types import NoneType
+from typing import TypeGuard
+
+from natlab.errors import LabError
+from natlab.events import Event
+from natlab.lab.topology import CORE
+from natlab.protocol.dcutr import RoleProfile
+from natlab.protocol.reservations import RelayLimits
+
+MIN_KEEPALIVE = 0.1  # seconds; below, a lab does little else
+
+
+def check_seconds(given: object, what: str, least: float = 0.0) -> None:
+    """Raises ValueError unless it is a finite number, `least` or more."""
+    if not _is_number(given) or not least <= given < math.inf:
+        raise ValueError(f"{what} is a finite number of seconds, {least:g} or more, not {given!r}")
+
+
+def check_time(given: object, what: str) -> None:
+    """Raises ValueError unless it is a number; `math.inf` will do."""
+    if not _is_number(given) or math.isnan(given):
+        raise ValueError(f"{what} is a time in seconds, not {given!r}")
+
+
+def check_whole(given: object, what: str) -> None:
+    """Raises ValueError unless it is a whole number, 0 or more."""
+    if not isinstance(given, Integral) or isinstance(given, bool) or given < 0:
+        raise ValueError(f"{what} is a whole number, 0 or more, not {given!r}")
+
+
+def check_name(given: object) -> None:
+    """Raises ValueError unless it can name a host or NAT in tables and pictures."""
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise ValueError(f"a name is a word or two of text, such as 'alice', not {given!r}")
+    if given == CORE:
+        raise ValueError(f"{CORE!r} is what lies between the hosts: choose another name")
+
+
+def event_kinds(given: object) -> tuple[type[Event], ...] | None:
+    """The kinds of events to record; None for all.
+
+    Raises:
+        ValueError: something else.
+    """
+    if given is None:
+        return None
+    kinds = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(kind, type) and issubclass(kind, Event) for kind in kinds):
+        raise ValueError(f"record= takes kinds of events, such as [natlab.events.PacketSeen], not {given!r}")
+    return kinds
+
+
+def check_one_of(given: object, kinds: tuple[type, ...], what: str) -> None:
+    """Raises ValueError unless it is of one of these kinds; `what` describes them."""
+    if not isinstance(given, kinds):
+        raise ValueError(f"{what}, not {given!r}")
+
+
+def check_node(relay_service: object, hole_punching: object, keepalive: object) -> None:
+    """What a node is asked to be; raises ValueError."""
+    check_one_of(relay_service, (RelayLimits, bool, NoneType), "relay_service= is True, False or a RelayLimits(...)")
+    check_one_of(hole_punching, (RoleProfile, NoneType), "hole_punching= is a RoleProfile, such as GO_V048, or None")
+    if keepalive is not None:
+        check_seconds(keepalive, "keepalive=", least=MIN_KEEPALIVE)
+
+
+def check_awaitable(given: object, run: str) -> None:
+    """Raises ValueError unless time can pass until it is done."""
+    if inspect.isawaitable(given):
+        return
+    if callable(given):
+        raise ValueError(f"{run} takes what a verb returns: call it, {_name_of(given)}(...), and hand that over")
+    raise ValueError(f"{run} takes what a verb returns, such as alice.dial(relay), not {given!r}")
+
+
+@contextmanager
+def dropping(awaitable: object) -> Iterator[None]:
+    """If a check in here fails, a coroutine will never be awaited: closes it, or Python would warn about that."""
+    try:
+        yield
+    except (LabError, ValueError):
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise
+
+
+def check_callable_now(given: object) -> None:
+    """Raises ValueError unless it can be called at a moment, and is done then."""
+    if not callable(given):
+        raise ValueError(f"what is to happen is a function, such as lab.partition, not {given!r}")
+    if inspect.iscoroutinefunction(given):
+        raise ValueError(f"{_name_of(given)} takes time, and only what happens at once can be planned: lab.run(...) it")
+
+
+def unknown(name: object, known: Iterable[str], what: str = "") -> LabError:
+    """The complaint about a name that nobody in the lab has; objects are to be named."""
+    names = list(known)
+    there = f"there are: {', '.join(names) or 'none yet'}"
+    own = getattr(name, "name", None)
+    if own in names:
+        return LabError(f"name it, {own!r}, instead of handing over {name!r}")
+    near = difflib.get_close_matches(str(name), names, n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return LabError(f"there is no {what}{name!r} in this lab{meant} ({there})")
+
+
+def _is_number(given: object) -> TypeGuard[float]:
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def _name_of(function: object) -> str:
+    return getattr(function, "__name__", repr(function))
