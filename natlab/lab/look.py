@@ -146,19 +146,23 @@ class Look(ABC):
     def pcap(self, path: str | Path, *places: str) -> int:
         """Writes packets to a capture file (pcapng) for Wireshark and returns their number.
 
-        Each place is an interface of the file, the internet too, which sends ICMP errors. A packet that was dropped
-        carries the rule as its comment.
+        By default it is a capture on the internet, outside of all NAT boxes: each packet once, with the addresses it
+        has there, so that Wireshark can follow each conversation in both directions.
 
         Args:
-            places: hosts and NAT boxes, to capture what they saw; by default each packet once, as first sent.
+            places: hosts and boxes, to capture what they saw instead. Each is an interface of the file, a box two: what
+                it saw inside and outside. A packet that was dropped carries the rule as its comment.
 
         Raises:
-            LabError: no such place.
+            LabError: no such place, or the file cannot be written.
         """
-        seen = capture.seen_at(self.journal, self._known(places)) if places else capture.first_sent(self.journal)
-        everywhere = [*(place.name for place in self._places), CORE]
+        if self._known(places):
+            cards = capture.interfaces(self._topology, places)
+            seen = capture.seen_at(self.journal, self._topology, places)
+        else:
+            cards, seen = [CORE], capture.on_the_internet(self.journal, self._topology)
         with _file(path) as file:
-            return pcapng.write(file, places or everywhere, seen, epoch=int(EPOCH))
+            return pcapng.write(file, cards, seen, epoch=int(EPOCH))
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -158,7 +158,7 @@ def test_bad_input_says_what_to_do_and_loses_nothing(verb, hint, recwarn):
 @pytest.mark.parametrize(
     ("verb", "complaint"),
     [
-        (lambda lab: lab.run(lab.relay.dial(f"/ip4/99.0.0.1/tcp/1/p2p/{STRANGER}")), "no answer|ETIMEDOUT"),
+        (lambda lab: lab.run(lab.relay.dial(f"/ip4/99.0.0.1/tcp/1/p2p/{STRANGER}")), "cannot be reached"),
         (lambda lab: lab.run(lab.bare.dial(f"{lab.relay.addresses[0]}".split("/")[2] + ":9")), "ECONNREFUSED"),
     ],
 )

@@ -26,14 +26,6 @@ def test_ladder_and_map_are_of_everybody_but_the_crowd():
     assert lab.draw("relay", "crowd 1").text.count("crowd") == 1
 
 
-def test_a_capture_file_holds_each_packet_once_or_what_one_place_saw(punched, tmp_path):
-    assert punched.pcap(tmp_path / "all.pcap") == (punched.packets.verdict == "sent").sum()
-    assert punched.pcap(tmp_path / "home.pcap", "home") == (punched.packets.place == "home").sum()
-    both = punched.packets.place.isin(["alice", "home"]).sum()
-    assert punched.pcap(tmp_path / "both.pcap", "alice", "home") == both
-    assert (tmp_path / "home.pcap").read_bytes()[:4] == bytes.fromhex("0a0d0d0a")
-
-
 def test_a_capture_names_the_rule_that_dropped_a_packet(tmp_path):
     lab = Lab()
     alice, bob = lab.host("alice", lab.nat("home")), lab.host("bob")
