@@ -356,7 +356,7 @@ def test_a_relay_that_is_cut_off_is_noticed_and_can_be_dialled_again():
 def test_only_places_of_the_lab_can_be_cut_off(verb):
     lab = Lab()
     lab.host("alice")
-    with pytest.raises(LabError, match=r"no 'alic' in this lab \(there are: alice\)"):
+    with pytest.raises(LabError, match=r"no 'alic' in this lab; did you mean 'alice'\? \(there are: alice\)"):
         verb(lab, "alice", "alic")
 
 
