@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from natlab.endpoint import parse_ip
 from natlab.events import Journal, PacketSeen, Verdict
-from natlab.lab.topology import BOXES, CORE, Place, Topology
+from natlab.lab.topology import BOXES, CORE, Kind, Place, Topology
 from natlab.packet import Packet
 from natlab.wire.pcapng import Sighting
 
@@ -28,25 +28,22 @@ INSIDE, OUTSIDE = "inside", "outside"
 
 def on_the_internet(journal: Journal, topology: Topology) -> Iterator[Sighting]:
     """Each packet once, as it set out between the outermost boxes, on one interface."""
-    inside = _Inside(topology)
+    sides = _Sides(topology)
     for seen in journal.of(PacketSeen):
         place = topology[seen.place]
-        if place.behind or not (seen.verdict is Verdict.SENT or inside.passed_on(seen)):
-            continue
-        if place.kind not in BOXES or not inside.is_for(place, seen.packet):
+        if not place.behind and sides.sets_out(place, seen):
             yield Sighting(seen.time, CORE, seen.packet)
 
 
 def seen_at(journal: Journal, topology: Topology, places: Iterable[str]) -> Iterator[Sighting]:
     """All that these places saw, with the rule where a packet was dropped."""
-    inside, wanted = _Inside(topology), {name: topology[name] for name in places}
+    sides, wanted = _Sides(topology), {name: topology[name] for name in places}
     for seen in journal.of(PacketSeen):
         place = wanted.get(seen.place)
         if place is None or seen.verdict in _ON_A_LINK:
             continue
         comment = f"{seen.verdict}: {seen.reason}" if seen.reason else ""
-        sides = inside.sides(place, seen) if place.kind in BOXES else [("", seen.packet)]
-        for side, packet in sides:
+        for side, packet in sides.of(place, seen) if place.kind in BOXES else [("", seen.packet)]:
             yield Sighting(seen.time, f"{place.name} {side}".rstrip(), packet, comment)
 
 
@@ -56,32 +53,40 @@ def interfaces(topology: Topology, places: Sequence[str]) -> list[str]:
     return [f"{name} {side}".rstrip() for name in places for side in sides[name]]
 
 
-class _Inside:
-    """Who is behind which box."""
+class _Sides:
+    """Which side of a box is which, told by the addresses alone: a NAT box leaves nobody's address as it was."""
 
     def __init__(self, topology: Topology) -> None:
-        self._ips: dict[str, set[str]] = {}
+        self._behind: dict[str, set[str]] = {}  # box -> the addresses of all behind it
         for place in topology:
             for box in topology.way_out(place.name)[1:]:
-                self._ips.setdefault(box, set()).add(place.ip)
+                self._behind.setdefault(box, set()).update(filter(None, (place.ip, place.ip6)))
 
-    def has(self, box: Place, ip: str) -> bool:
-        return ip in self._ips.get(box.name, ())
+    def sets_out(self, place: Place, seen: PacketSeen) -> bool:
+        """Whether a packet leaves its host, or the box in front of it, for what lies outside."""
+        if place.kind not in BOXES:
+            return seen.verdict is Verdict.SENT
+        return (seen.before is not None or seen.verdict is Verdict.SENT) and self.of(place, seen)[-1][0] == OUTSIDE
 
-    def is_for(self, box: Place, packet: Packet) -> bool:
-        """Whether the packet goes to the inside."""
-        ip = packet.destination.ip
-        return self.has(box, ip) or parse_ip(ip).is_multicast
-
-    def passed_on(self, seen: PacketSeen) -> bool:
-        """Whether a box has let the packet out."""
-        return seen.before is not None and seen.before.source.ip in self._ips.get(seen.place, ())
-
-    def sides(self, box: Place, seen: PacketSeen) -> list[tuple[str, Packet]]:
+    def of(self, box: Place, seen: PacketSeen) -> list[tuple[str, Packet]]:
         """On which side the box saw what: what it passes on twice, what it sends, keeps or drops once."""
         packet, before = seen.packet, seen.before
-        came = INSIDE if self.has(box, (before or packet).source.ip) else OUTSIDE
-        goes = INSIDE if self.is_for(box, packet) else OUTSIDE
         if before is None:
-            return [(goes if seen.verdict is Verdict.SENT else came, packet)]
-        return list(dict.fromkeys([(came, before), (goes, packet)]))
+            return [(self._of_one(box, packet, seen.verdict is Verdict.SENT), packet)]
+        is_out = packet.source.ip != before.source.ip
+        is_in = packet.destination.ip != before.destination.ip
+        if not is_out and not is_in:  # a firewall, or neighbours
+            is_out, is_in = (self._has(box, ip) for ip in (packet.source.ip, packet.destination.ip))
+        both = (INSIDE if is_out else OUTSIDE, before), (INSIDE if is_in else OUTSIDE, packet)
+        return list(dict.fromkeys(both))
+
+    def _of_one(self, box: Place, packet: Packet, is_sent: bool) -> str:
+        ends = packet.source.ip, packet.destination.ip
+        if box.kind is Kind.NAT and box.ip in ends:
+            return OUTSIDE
+        if self._has(box, ends[is_sent]) or not all(parse_ip(ip).is_global for ip in ends):
+            return INSIDE
+        return OUTSIDE
+
+    def _has(self, box: Place, ip: str) -> bool:
+        return ip in self._behind.get(box.name, ())

@@ -128,6 +128,27 @@ def test_behind_a_firewall_hosts_send_with_their_own_addresses():
     assert [len(packets) for packets in seen_at(lab, "firewall").values()] == [2, 2]
 
 
+def test_a_tunnel_is_seen_as_what_it_is_and_what_is_in_it_only_beyond_its_end():
+    lab = Lab()
+    company, home = lab.nat("office"), lab.nat("home")
+    alice, server = lab.host("alice", home, vpn=company), lab.host("server")
+
+    async def talk():
+        sockets = [await host.udp(9) for host in (alice, server)]
+        await sockets[0].send("hello", sockets[1])
+        await sockets[1].send("hello", (await sockets[1].receive()).source)
+        await sockets[0].receive()
+
+    lab.run(talk())
+    packets = [sighting.packet for sighting in on_the_internet(lab)]
+    assert [packet.source.ip for packet in packets] == [
+        home.external_ip,
+        company.external_ip,
+        server.ip,
+        company.external_ip,
+    ]
+
+
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="there is no `tshark` command")
 def test_wireshark_follows_every_conversation_without_complaint(punched, tmp_path):
     """No packet looks like a repetition of another; the only repeated ones are SYNs that found nobody."""
