@@ -151,6 +151,7 @@ def test_an_idle_connection_has_no_task(run, connect):
 def test_a_peer_that_takes_no_bytes_is_given_up(run, connect):
     async def main(one, other):
         here, there = await connect(one, other)
+        await asyncio.sleep(1)  # for the first keepalive's answer
         here._secure.watch(None)  # from now on nobody reads here
         stream = there.open_stream()
         with pytest.raises(ClosedError, match="takes no bytes for 10 s"):
@@ -295,6 +296,7 @@ def test_a_flood_of_pings_does_not_pile_up_answers(run, connect, monkeypatch):
 
     async def main(one, other):
         here, there = await connect(one, other)
+        await asyncio.sleep(1)  # for the first keepalive's answer
         here._secure.watch(None)  # from now on nobody reads here
         flood = b"".join(bytes([0, 2, 0, 1]) + bytes(4) + n.to_bytes(4, "big") for n in range(50_000))
 
