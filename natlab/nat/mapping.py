@@ -57,8 +57,8 @@ def mapping_key(behaviour: Behaviour, protocol: int, internal: Endpoint, remote:
 
 
 def forward_key(protocol: int, internal: Endpoint, external: Endpoint) -> MappingKey:
-    """The key of a port forward: it stands beside the mappings that packets make, and depends on no remote."""
-    return protocol, internal, "", external.port
+    """The key of a port forward: it depends on no remote, and no packet has such a key, for its port is negative."""
+    return protocol, internal, external.ip, -external.port
 
 
 class Session:
@@ -125,7 +125,9 @@ class Mapping:
     def remote(self) -> str:
         """The part of the remote endpoint that the mapping depends on, as text; empty if it depends on none."""
         _, _, ip, port = self.key
-        return str(Endpoint(ip, port)) if ip and port else ip
+        if port < 0:
+            return ""  # a port forward
+        return str(Endpoint(ip, port)) if port else ip
 
     def admits(self, remote: Endpoint) -> bool:
         """Whether a port forward is meant for this remote."""

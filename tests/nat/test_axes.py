@@ -151,6 +151,14 @@ def test_quarantine_shuts_out_who_came_too_early_and_the_punch_fails() -> None:
     assert isinstance(box.inbound(udp(BOB, ALICE_OUTSIDE), 10 * SECOND + 1), Packet)
 
 
+def test_a_packet_that_hairpins_in_vain_shuts_out_no_neighbour() -> None:
+    """It comes from the box's own address, which all hosts inside have in common."""
+    box = make_box(filtering=APD, quarantine=10, hairpinning="external-source")
+    box.outbound(udp(CAROL, BOB), 0)
+    assert reason(box.outbound(udp(ALICE, CAROL_OUTSIDE), 1)).startswith("hairpinning: filtering")
+    assert isinstance(box.outbound(udp(CAROL, ALICE_OUTSIDE), 2), Hairpinned)
+
+
 def test_quarantine_is_bounded() -> None:
     box = make_box(quarantine=10)
     for n in range(quarantine_module.LIMIT + 10):
@@ -169,6 +177,13 @@ def test_a_port_forward_admits_everybody_whatever_the_filtering() -> None:
     answer = Packet(TCP, ALICE, STRANGER, flags=SYN | ACK)
     assert box.outbound(answer, 10**6 * SECOND) == answer._replace(source=ALICE_OUTSIDE)
     assert box.outbound(Packet(TCP, ALICE, BOB, flags=SYN), 1) == Packet(TCP, ALICE_OUTSIDE, BOB, flags=SYN)
+
+
+def test_one_port_on_two_external_addresses_may_be_forwarded_to_one_host() -> None:
+    box = NatBox("box", NatConfig(external_addresses=2), BOX, random.Random(1), Journal(()), ["11.0.0.2"])
+    for ip, remote in ((BOX, STRANGER), ("11.0.0.2", BOB)):
+        box.forward(UDP, Endpoint(ip, 4001), ALICE, 0)
+        assert box.inbound(udp(remote, Endpoint(ip, 4001)), 1) == udp(remote, ALICE)
 
 
 def test_a_port_forward_ends_with_its_lease_unless_it_is_renewed() -> None:

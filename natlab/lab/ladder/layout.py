@@ -183,10 +183,10 @@ class _Placer:
         x, ahead = self._x(stop), self._direction(step, index)
         if step.kind == StepKind.NOTE:
             return self._note(step, x, y)
-        words = [(step.text if index == 0 else stop.label)] if index < last or step.end else []
-        labels = [_aside(x, y - 5.0, line, ahead) for line in words if line]
+        words = _wrapped(step.text if index == 0 else stop.label, 36) if index < last or step.end else []
+        labels = [_aside(x, y - 5.0 - LINE_HEIGHT * above, line, ahead) for above, line in enumerate(reversed(words))]
         if index == last and step.ending:
-            lines = _wrapped(step.ending, 27)
+            lines = _wrapped(step.ending, 24)
             labels += [
                 _aside(x + 4 * ahead, y + 4.0 + LINE_HEIGHT * (n + (last == 0)), line, ahead)
                 for n, line in enumerate(lines)
