@@ -170,3 +170,9 @@ def test_two_copies_of_one_datagram_are_two_arrows():
         (True, False),
         (True, False),
     ]
+
+
+def test_a_packet_that_reaches_its_end_twice_is_one_arrow(topology):
+    """As in some of the random labs of tests/determinism."""
+    reached = [PacketSeen(time, "relay", UDP, Verdict.DELIVERED) for time in (0.02, 0.06)]
+    assert ladder([SENT, *reached], topology, {}, ["alice", "relay"]).text.count("UDP") == 1

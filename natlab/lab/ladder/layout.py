@@ -173,6 +173,8 @@ class _Placer:
         if last < 1 or stops[0] != last:
             return []
         tip, tail, high = self._x(step.stops[last]), self._x(step.stops[last - 1]), self._heights[number, last - 1]
+        if tip == tail:  # seen twice where it ends
+            return []
         reach = max(-ARRIVAL, min(ARRIVAL, tail - tip))
         top = y - (y - high) * reach / (tail - tip)
         return [_Box(min(tip, tip + reach), max(tip, tip + reach), top - 1.0, y + 2.0)]
