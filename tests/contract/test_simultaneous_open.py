@@ -175,9 +175,9 @@ def punch(ground, row):
             accepts = await asyncio.gather(a.accepts(), b.accepts())
             verdicts = [verdict + ", accepts" * is_so for verdict, is_so in zip(verdicts, accepts, strict=True)]
         ends = [peer.dialled or peer.accepted for peer in (a, b)]
-        if all(ends):
+        if "connects" in verdicts and all(ends):
             await are_one_connection(*ends)
-        elif any(ends):
+        elif "connects" in verdicts:
             verdicts = [*verdicts, "only one end"]  # which no row says
         a.close()
         b.close()
