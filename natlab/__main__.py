@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 asyncio.run(_ping(options.multiaddr, options.count))
             case "identify":
                 asyncio.run(_identify(options.multiaddr))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, `head` for instance, has seen enough; nothing is left to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, NatlabError) as error:
         print(f"natlab {options.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1

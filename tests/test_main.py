@@ -123,6 +123,13 @@ def test_import_natlab_is_fast_because_it_loads_neither_pandas_nor_the_node():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "natlab", "nat-report", "home"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as report:
+        report.stdout.close()
+        assert (report.stderr.read(), report.wait()) == ("", 0)
+
+
 def test_lab_and_node_are_there_when_asked_for():
     import natlab
 

@@ -43,10 +43,11 @@ _SETTINGS = {
 
 
 class TunPlug:
-    """One side of the box: whole packets."""
+    """One side of the box. What the kernel cuts on its way out is put together again; it sends the pieces in order."""
 
     def __init__(self, tun: int) -> None:
         self._tun = tun
+        self._begun = b""  # a packet whose last piece has not come yet
 
     def send(self, packet: Packet) -> None:
         os.write(self._tun, ip.encode(packet))
@@ -55,10 +56,23 @@ class TunPlug:
         packets = []
         while data := self._read():
             try:
-                packets.append(ip.decode(data))
+                if whole := self._whole(data):
+                    packets.append(ip.decode(whole))
             except DecodeError:  # the kernel looks for IPv6 routers
                 continue
         return packets
+
+    def _whole(self, data: bytes) -> bytes:
+        """The packet that is complete now; b"" if a piece is missing."""
+        more, offset = data[6] & 0x20, int.from_bytes(data[6:8], "big") & 0x1FFF
+        if data[0] >> 4 != 4 or not (more or offset):
+            return data
+        self._begun = self._begun + data[20:] if offset else data
+        if more:
+            return b""
+        length = len(self._begun).to_bytes(2, "big")
+        header = self._begun[:2] + length + self._begun[4:6] + bytes(2) + self._begun[8:10] + bytes(2) + data[12:20]
+        return header[:10] + ip.checksum(header).to_bytes(2, "big") + header[12:] + self._begun[20:]
 
     def _read(self) -> bytes:
         try:

@@ -14,12 +14,14 @@ from natlab.lab.report import behaviour
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Finding, Level, Requirement, judged, not_measured
 from natlab.lab.report.silence import shortest_fatal
-from natlab.packet import IPProtocol
+from natlab.packet import IPProtocol, Packet
+from natlab.wire.fragments import cut
 
 __all__ = ["REQUIREMENTS", "TWO_MINUTES", "alive", "closes_after"]
 
 UDP = int(IPProtocol.UDP)
 TWO_MINUTES, FIVE_MINUTES = 120, 300  # seconds
+PIECES, PIECE = 3, 400  # of a datagram that is too long for a link, and bytes in each
 CONVERSATION = 3.0  # seconds; Linux takes nothing for a conversation that is over within 2 s
 
 
@@ -136,7 +138,35 @@ async def too_long(prober: Prober) -> Finding:
 
 
 async def fragments(prober: Prober) -> Finding:
-    return not_measured("takes fragments, which natlab's packets are not")
+    """A long datagram each way, in three pieces: as they were cut, and the last one first."""
+    alice, xenia = prober.alice(), prober.xenia()
+    door = await prober.opens(UDP, alice, xenia)
+    if door is None:
+        return not_measured("no conversation could be opened")
+    passed = []
+    for number, last_first in enumerate((False, True)):
+        sent = [
+            prober.first(UDP, source, to, bytes([number]) * PIECES * PIECE)
+            for source, to in ((alice, xenia), (xenia, door))
+        ]
+        got = [await prober.send(*_pieces(packet, 1 + number, last_first)) for packet in sent]
+        payloads = got[0].to(xenia), got[1].to(alice)
+        passed.append(all([packet.payload for packet in came] == [sent[0].payload] for came in payloads))
+    return judged(all(passed), _PIECES_PASS[passed[0], passed[1]])
+
+
+def _pieces(packet: Packet, identification: int, last_first: bool) -> list[Packet]:
+    """The packet, cut into `PIECES`."""
+    pieces = list(cut(packet, 20 + PIECE + 8, identification))
+    return pieces[::-1] if last_first else pieces
+
+
+_PIECES_PASS = {
+    (True, True): "pieces pass, in and out of order",
+    (True, False): "pieces pass in order only",
+    (False, True): "pieces pass out of order only",
+    (False, False): "pieces do not pass",
+}
 
 
 MUST, SHOULD, MAY = Level
