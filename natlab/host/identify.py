@@ -21,8 +21,9 @@ from natlab.errors import NatlabError
 from natlab.events import AddressObserved
 from natlab.host.core import Core
 from natlab.protocol.identify import IDENTIFY_ID, PUSH_ID, Identity, listen, tell
-from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.connection import Connection
 from natlab.transport.negotiate import negotiated
+from natlab.transport.stream import MuxedStream
 from natlab.transport.tasks import Tasks
 from natlab.wire import address
 from natlab.wire.envelope import PeerRecord

@@ -53,8 +53,9 @@ from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.identify import Identity
 from natlab.protocol.ping import MAX_ANSWERED, PING_ID, answer_pings, ping
 from natlab.protocol.reservations import RelayLimits
-from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.connection import Connection
 from natlab.transport.negotiate import negotiated
+from natlab.transport.stream import MuxedStream
 from natlab.transport.tasks import Tasks
 from natlab.transport.upgrade import Credentials
 from natlab.upgrade.multistream import encode

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from natlab.errors import ClosedError, NatlabError, RefusedError
 from natlab.events import HandlerFailed
 from natlab.host.record import Recorder
-from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.connection import Connection
 from natlab.transport.negotiate import answer, within_time
+from natlab.transport.stream import MuxedStream
 from natlab.upgrade.multistream import encode
 
 MAX_SERVED = 256

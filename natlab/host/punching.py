@@ -33,8 +33,9 @@ from natlab.protocol.dcutr import (
     initiate,
     respond,
 )
-from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.connection import Connection
 from natlab.transport.negotiate import negotiated
+from natlab.transport.stream import MuxedStream
 from natlab.transport.tasks import Tasks
 from natlab.wire import address
 from natlab.wire.peer_id import PeerId

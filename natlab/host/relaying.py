@@ -26,8 +26,9 @@ from natlab.protocol.circuit import HOP_ID, STOP_ID, Reservation, Status, reserv
 from natlab.protocol.relay import Carried, CircuitEnd, Client, RelaySelf, serve_hop
 from natlab.protocol.reservations import RelayLimits, Reservations
 from natlab.transport import circuit
-from natlab.transport.connection import Connection, MuxedStream
+from natlab.transport.connection import Connection
 from natlab.transport.negotiate import negotiated
+from natlab.transport.stream import MuxedStream
 from natlab.transport.tasks import Tasks
 from natlab.wire import address
 from natlab.wire.peer_id import PeerId

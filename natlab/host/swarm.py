@@ -32,7 +32,8 @@ from natlab.host.record import Recorder
 from natlab.host.trimming import HIGH_WATER, MAX_CONNECTIONS, to_trim
 from natlab.net import ByteStream, Network, TcpConnection, TcpListener
 from natlab.transport import circuit
-from natlab.transport.connection import Connection, MuxedStream, Route
+from natlab.transport.connection import Connection, Route
+from natlab.transport.stream import MuxedStream
 from natlab.transport.tasks import Tasks, first_success
 from natlab.transport.upgrade import Credentials, upgrade
 from natlab.wire import address

@@ -16,8 +16,9 @@ import asyncio
 
 from natlab.errors import SecurityError
 from natlab.protocol import circuit
-from natlab.transport.connection import Connection, MuxedStream, Route
+from natlab.transport.connection import Connection, Route
 from natlab.transport.negotiate import negotiated
+from natlab.transport.stream import MuxedStream
 from natlab.wire import address
 from natlab.wire.peer_id import PeerId
 

@@ -1,4 +1,4 @@
-"""A connection: an encrypted stream to one peer that carries many streams, each a `natlab.net.Stream`.
+"""A connection: an encrypted stream to one peer that carries many streams (`stream.py`).
 
 Around the sans-io session of `natlab.upgrade.yamux` there are two plain functions and a timer, and no task while
 nothing happens: most connections of a node are idle, and a task for each would be most of their memory.
@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from multiaddr import Multiaddr
 
 from natlab.errors import ClosedError, LabError, NatlabError, ProtocolError
-from natlab.net.waiting import Waiters, WatchableStream
+from natlab.net.waiting import Waiters
+from natlab.transport.stream import MuxedStream
 from natlab.transport.upgrade import Upgraded
 from natlab.upgrade import noise, yamux
 from natlab.wire.peer_id import PeerId
@@ -354,99 +355,3 @@ class Connection:
                     answered.set_result(None)
             case yamux.GoneAway():
                 pass  # see `takes_streams`
-
-
-class MuxedStream(WatchableStream):
-    """One stream of a connection: a `natlab.net.ByteStream`.
-
-    Attributes:
-        id: the Yamux stream number.
-        connection: what it runs over.
-    """
-
-    __slots__ = ("_ahead", "_closed", "_finished", "_session", "_write_closed", "connection", "id")
-
-    def __init__(self, connection: Connection, session: yamux.Session, number: int) -> None:
-        super().__init__()
-        self.id = number
-        self.connection = connection
-        self._session = session
-        self._ahead = b""
-        self._finished = False  # the peer has closed its side
-        self._write_closed = False
-        self._closed: str | None = None
-
-    def read_now(self, limit: int = 65536) -> bytes | None:
-        self.connection.check_loop()
-        if self._ahead:
-            data, self._ahead = self._ahead[:limit], self._ahead[limit:]
-            return data
-        if self._closed is not None:
-            raise ClosedError(self._closed)
-        if data := self._session.read(self.id, limit):
-            self.connection.flush()  # the window it opens
-            return data
-        return b"" if self._finished else None
-
-    def write_now(self, data: bytes | memoryview) -> int:
-        self.connection.check_loop()
-        if self._closed is not None:
-            raise ClosedError(self._closed)
-        if self._write_closed:
-            raise ClosedError("this side of the stream is closed")
-        if not self.connection.room():
-            return 0
-        taken = self._session.write(self.id, data)
-        self.connection.flush()
-        return taken
-
-    async def close_write(self) -> None:
-        self.connection.check_loop()
-        if self._write_closed or self._closed is not None:
-            return
-        self._write_closed = True
-        self._session.close_write(self.id)
-        self.connection.flush()
-        if self._finished:
-            self.connection.forget(self)
-
-    async def close(self) -> None:
-        """Closes our side and reads no more: what the peer still sends is skipped. Twice is harmless."""
-        await self.close_write()
-        self._end("the stream was closed by us")
-        self._session.close_read(self.id)
-        self.connection.forget(self)
-
-    def reset(self) -> None:
-        if self._closed is not None:
-            return
-        self._end("the stream was reset by us")
-        self._session.reset(self.id)
-        self.connection.flush()
-        self.connection.forget(self)
-
-    def unread(self, data: bytes) -> None:
-        """The next `read` gives `data` again, before anything else."""
-        self._ahead = data + self._ahead
-
-    # What the connection calls
-
-    def peer_finished(self) -> None:
-        self._finished = True
-        self.changes.wake()
-        if self._write_closed:
-            self.connection.forget(self)
-
-    def peer_reset(self) -> None:
-        self._end("the stream was reset by the peer")
-
-    def overrun(self) -> None:
-        self._end("the stream was reset by us: too much has come over the connection that nobody reads")
-
-    def connection_ended(self) -> None:
-        self._end(str(self.connection.closed))
-
-    def _end(self, reason: str) -> None:
-        self._closed = self._closed or reason
-        self._ahead = b""
-        self.changes.wake()

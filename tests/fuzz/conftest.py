@@ -22,7 +22,8 @@ from natlab.host import Node
 from natlab.net import Stream
 from natlab.protocol.reservations import RelayLimits
 from natlab.sim import Internet, SimLoop
-from natlab.transport.connection import Connection, MuxedStream, Route
+from natlab.transport.connection import Connection, Route
+from natlab.transport.stream import MuxedStream
 from natlab.transport.upgrade import Credentials, Upgraded, upgrade
 from natlab.wire import address
 from natlab.wire.keys import PrivateKey
