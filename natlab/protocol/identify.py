@@ -23,7 +23,7 @@ newer ones merge up to ten until the end of the stream. So everything but the re
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from sys import intern
+from functools import lru_cache
 
 from multiaddr import Multiaddr
 
@@ -155,14 +155,20 @@ def from_message(message: Identify, peer: PeerId) -> Identity:
         raise SecurityError(f"{peer} identifies itself with the key of {PeerId.from_public_key(key)}")
     observed = address.decode_known([message.observedAddr])
     return Identity(
-        agent_version=intern(message.agentVersion),  # as many others say; so are the protocols
-        protocol_version=intern(message.protocolVersion),
+        agent_version=_shared(message.agentVersion),
+        protocol_version=_shared(message.protocolVersion),
         public_key=key,
         listen_addresses=address.decode_known(message.listenAddrs[:MAX_ADDRESSES]),
-        protocols=tuple(map(intern, message.protocols[:MAX_PROTOCOLS])),
+        protocols=tuple(map(_shared, message.protocols[:MAX_PROTOCOLS])),
         observed_address=observed[0] if observed else None,
         record=_open_record(message.signedPeerRecord, peer),
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(text: str) -> str:
+    """The same text, as one object with that of other peers: most say the same."""
+    return text
 
 
 def _open_record(envelope: bytes, peer: PeerId) -> PeerRecord | None:
