@@ -16,7 +16,7 @@ Source: J. Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel" (NDSS 2
 
 Not modelled: handshakes, keys, encryption (the outer payload is zeros), keepalives, IPv6, tunnels for a part of the
 traffic, what routers on the way say of outer datagrams that are too long, an exit that comes back by itself after a
-reboot, which forgets its port forward.
+reboot, which forgets its port forward; counters: where a link copies an outer datagram, what it carries arrives twice.
 """
 
 from __future__ import annotations
