@@ -77,7 +77,9 @@ class Driven:
     async def ping(self, to: str, number: str) -> dict[str, Any]:
         stream = await self.node.new_stream(await self._peer(to), PING_ID)
         rng = random.Random(1)
-        return {"rtt": [await ping(stream, rng) for _ in range(int(number))]}
+        times = [await ping(stream, rng) for _ in range(int(number))]
+        await stream.close_write()  # a peer has two such streams at most
+        return {"rtt": times}
 
     async def send(self, to: str, size: str) -> dict[str, Any]:
         stream = await self.node.new_stream(await self._peer(to), SINK)
