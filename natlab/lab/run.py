@@ -56,24 +56,26 @@ class Run:
         bad_input.check_awaitable(awaitable, "lab.run")
         with bad_input.dropping(awaitable):
             self._check_open()
+            if self._loop.is_running():
+                raise LabError("time is passing already, this code runs inside lab.run(...): await the verb itself")
             bad_input.check_seconds(limit, "limit=")
 
     async def arun(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
         """`run` for a notebook that has other things to do: gives way to its loop every few hundred events."""
         self._check_run(awaitable, limit)
-        task, end = asyncio.ensure_future(awaitable, loop=self._loop), self.now + limit
-        task.add_done_callback(self._loop.halt)  # at the very event at which `run` would stop
+        task, began = asyncio.ensure_future(awaitable, loop=self._loop), self.now
+        task.add_done_callback(self._loop.halt)
         try:
-            while self._slice(task, end):  # noqa: ASYNC110  # it gives way between slices, and waits for nothing
+            while self._slice(task, began + limit):  # noqa: ASYNC110  # it gives way between slices, and waits for nothing
                 await asyncio.sleep(0)
-            return task.result() if task.done() else self._loop.run(task, end - self.now)
+            return task.result() if task.done() else self._loop.run(task, limit, began)
         finally:
             if task.cancel():
                 self._loop.advance(0.0)
 
     def _slice(self, task: asyncio.Future[T], end: float) -> bool:
         """Runs some events; False once the task is done or nothing is left to happen before the end."""
-        return all(not task.done() and self._loop.step(end) for _ in range(_SLICE))
+        return all(not task.done() and self._loop.step(end, task) for _ in range(_SLICE))
 
     def advance(self, seconds: float) -> None:
         """Lets virtual seconds pass, and all that happens in them.

@@ -67,17 +67,19 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._task_number = 0
         self._running = False
         self._closed = False
+        self._awaited: Future[Any] | None = None  # whose end is the end of the run under way
         self._halt = False  # leave `_drive` before the next event
         self._interrupted = False
         self._failures: list[BaseException] = []
 
     # ---- the three ways to let time pass
 
-    def run(self, awaitable: Awaitable[T], limit: float = 600.0) -> T:
+    def run(self, awaitable: Awaitable[T], limit: float = 600.0, since: float | None = None) -> T:
         """Drives the simulation until `awaitable` is done and returns its result.
 
         Args:
             limit: virtual seconds it may take.
+            since: when they began; None is now.
 
         Raises:
             DeadlockError: no event is left or the limit has passed, and it still waits. It is cancelled.
@@ -90,8 +92,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         with self._entered():
             main = asyncio.ensure_future(awaitable, loop=self)
             main.add_done_callback(self.halt)
+            self._awaited = main
             try:
-                until = self.now_ns + round(limit * NANOSECONDS)
+                until = self.now_ns if since is None else round(since * NANOSECONDS)
+                until += round(limit * NANOSECONDS)
                 self._drive(until)
                 self._check()
                 if not main.done():
@@ -115,25 +119,28 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._check()
             self.now_ns = until
 
-    def step(self, until: float = math.inf) -> bool:
+    def step(self, until: float = math.inf, awaited: Future[Any] | None = None) -> bool:
         """Runs what is ready, then one timed event and all it makes ready.
 
         Args:
             until: virtual seconds since the loop was made, past which no event is run.
+            awaited: at its end the step is over, at the very event at which `run` would stop; it has `halt` for that.
 
         Returns:
-            False when nothing is left to happen up to then, or when `halt` has been called.
+            False when nothing is left to happen up to then, or when `awaited` is done.
         """
         with self._entered():
+            self._awaited = awaited
             self._drive(-1)
             moved = self._pop_timed(until * NANOSECONDS)
             self._drive(-1)
             self._check()
             return moved
 
-    def halt(self, _: Future[Any]) -> None:
-        """Leaves the run, step or advance under way before its next event: a done callback."""
-        self._halt = True
+    def halt(self, done: Future[Any]) -> None:
+        """A done callback of what is awaited; others may end late, when nobody runs the loop for them any more."""
+        if done is self._awaited:
+            self._halt = True
 
     def require_running(self) -> None:
         """Called first by every verb that takes simulated time.
@@ -227,7 +234,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             with self._interruptible():
                 yield
         finally:
-            self._running = False
+            self._running, self._awaited = False, None
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)
             if outer and parked:
@@ -276,17 +283,19 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_later(
         self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> TimerHandle:
-        return self._call_timer(self.now_ns + round(delay * NANOSECONDS), callback, args, context)
+        return self._call_timer(self.now_ns + _nanoseconds(delay), callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> TimerHandle:
-        return self._call_timer(round(when * NANOSECONDS), callback, args, context)
+        return self._call_timer(_nanoseconds(when), callback, args, context)
 
     def _call_timer(
-        self, when_ns: int, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+        self, when_ns: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> TimerHandle:
         timer = TimerHandle(when_ns / NANOSECONDS, callback, args, self, context)
+        if not isinstance(when_ns, int):
+            return timer  # `await asyncio.sleep(math.inf)`: never
         timer._scheduled = True  # type: ignore[attr-defined]  # asks for `_timer_handle_cancelled`
         self.call_at_ns(max(when_ns, self.now_ns), _fire, timer)
         return timer
@@ -345,6 +354,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = True
         self._ready.clear()
         self._heap.clear()
+
+
+def _nanoseconds(seconds: float) -> float:
+    """A whole number of them; infinity stays what it is."""
+    exact = seconds * NANOSECONDS
+    return round(exact) if exact < math.inf else math.inf
 
 
 def _fire(timer: TimerHandle) -> None:

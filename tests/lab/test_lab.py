@@ -232,6 +232,39 @@ def test_arun_raises_what_the_awaitable_raises_and_names_what_waits():
     asyncio.run(cell())
 
 
+def test_an_arun_past_its_limit_says_which_and_the_next_one_is_not_cut_short():
+    lab = Lab()
+
+    async def ticks() -> None:
+        while True:
+            await asyncio.sleep(0.7)
+
+    async def cell() -> None:
+        for _ in range(2):
+            with pytest.raises(DeadlockError, match=r"[05]\.000 s 5 virtual seconds have passed"):
+                await lab.arun(ticks(), limit=5.0)
+        gone: list[float] = []
+        lab._loop.call_at(12.0, gone.append, lab.now)
+        await lab.arun(asyncio.sleep(3.0))
+        assert gone and lab.now == 13.0
+
+    asyncio.run(cell())
+
+
+def test_a_run_within_a_run_says_what_to_write_instead(recwarn):
+    lab = Lab()
+
+    async def wrong() -> None:
+        with pytest.raises(LabError, match="await the verb itself"):
+            lab.run(asyncio.sleep(1.0))
+        with pytest.raises(LabError, match="await the verb itself"):
+            await lab.arun(asyncio.sleep(1.0))
+        await asyncio.sleep(1.0)
+
+    lab.run(wrong())
+    assert lab.now == 1.0 and not recwarn.list
+
+
 def test_a_cancelled_arun_leaves_nothing_running():
     lab = Lab()
     log: list[str] = []

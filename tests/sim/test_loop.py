@@ -75,6 +75,30 @@ def test_cancelled_timers_neither_move_the_clock_nor_fill_the_heap(loop):
     assert len(loop._heap) < 250
 
 
+def test_what_ends_long_after_its_run_does_not_stop_another(loop):
+    """Its limit had passed, and it took its time to clean up: in the middle of somebody else's."""
+    seen = []
+
+    async def stubborn():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1.0)
+
+    loop.call_at(9.0, seen.append, "at nine")
+    with pytest.raises(DeadlockError):
+        loop.run(stubborn(), limit=0.5)
+    loop.advance(10.0)
+    assert seen == ["at nine"] and loop.time() == 10.5
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300])
+def test_who_sleeps_for_ever_sleeps_and_no_event_comes_of_it(loop, seconds):
+    with pytest.raises(DeadlockError, match=r"at 0\.000 s nothing can happen .*\n.*sleep"):
+        loop.run(asyncio.sleep(seconds))
+    assert not loop.step()
+
+
 class TestDeadlock:
     def test_empty_heap_names_every_waiting_coroutine(self, loop):
         async def answer():
