@@ -28,6 +28,8 @@ def ipv6_firewall(asked: bool | str | Mapping[str, str | float]) -> NatConfig | 
     Raises:
         LabError: no such preset or axis, or one that translates.
     """
+    if not isinstance(asked, bool | str | Mapping):
+        raise LabError(f"ipv6= is True, False, a preset or a dictionary of axes, not {asked!r}")
     if not asked:
         return None
     preset = asked if isinstance(asked, str) else "firewall"

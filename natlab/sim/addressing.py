@@ -33,6 +33,7 @@ PUBLIC_OCTETS = tuple(octet for octet in range(11, 224) if octet not in (100, 12
 
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 """What a LAN behind a NAT may be made of: RFC 1918, RFC 6598."""
+THIS_NETWORK = IPv4Network("0.0.0.0/8")  # nobody's addresses (RFC 6890)
 
 
 class Addresses:
@@ -56,7 +57,7 @@ class Addresses:
             ValueError: `wanted` is no address that a host can have here.
             LabError: somebody has it, or none are left.
         """
-        ips = self._free(count) if wanted is None else self._wanted(wanted, count)
+        ips = self._free(count) if wanted is None else self.check(wanted, count)
         self._holder.update(dict.fromkeys(ips, who))
         return ips
 
@@ -68,13 +69,9 @@ class Addresses:
         """All that are taken."""
         return iter(self._holder)
 
-    def _wanted(self, wanted: str, count: int) -> tuple[str, ...]:
-        first = ip_address(wanted)
-        if first.version != self.version:
-            raise ValueError(f"{first} is no IPv{self.version} address")
-        if first.is_loopback or first.is_multicast or first.is_reserved or first.is_unspecified or first.is_link_local:
-            raise ValueError(f"{first} is no address that one host can have on a network")
-        ips = _run(first, count)
+    def check(self, wanted: str, count: int = 1) -> tuple[str, ...]:
+        """What `take` would give for these wishes, or raise; nobody has it yet."""
+        ips = _run(_host_address(wanted, self.version), count)
         for ip in ips:
             self._check(ip)
             if ip in self._holder:
@@ -173,7 +170,12 @@ class Public6(Addresses):
         first, second = ip.split(":")[:2]
         if first == "2600" and 0 < int(second or "0", 16) <= self._sites and ip not in self._holder:
             raise LabError(f"{ip} is in a network that has been given out: choose another, or let the lab choose")
-        self._chosen.append(f"{first}:{second}")
+
+    def take(self, who: str, wanted: str | None = None, count: int = 1) -> tuple[str, ...]:
+        ips = super().take(who, wanted, count)
+        if wanted is not None:
+            self._chosen.append(":".join(ips[0].split(":")[:2]))
+        return ips
 
 
 class Lan(Addresses):
@@ -277,11 +279,27 @@ class Lans:
         raise LabError(f"{owner}: there are {255 + 65536} LANs already: choose one, lan='192.168.1.0/24'")
 
 
+def _host_address(wanted: str, version: int) -> IPv4Address | IPv6Address:
+    """The address written in a text, if one host can have it."""
+    try:
+        ip = ip_address(wanted if isinstance(wanted, str) and "%" not in wanted else "")
+    except ValueError:
+        ip = None
+    if ip is None or ip.version != version:
+        example = "'73.0.0.5'" if version == 4 else "'2600:7::1'"
+        raise ValueError(f"an IPv{version} address is a text such as {example}, not {wanted!r}")
+    is_special = ip.is_loopback or ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_link_local
+    if is_special or ip in THIS_NETWORK:
+        raise ValueError(f"{ip} is no address that one host can have on a network: choose another")
+    return ip
+
+
 def _chosen_network(owner: str, wanted: str) -> IPv4Network:
     try:
-        network = IPv4Network(wanted)
+        network = IPv4Network(wanted if isinstance(wanted, str) else "")
     except ValueError as error:
-        raise ValueError(f"{owner}: lan= is an IPv4 network such as '10.0.0.0/8', not {wanted!r} ({error})") from error
+        why = ": its host bits are not 0" if "host bits" in str(error) else ""
+        raise ValueError(f"{owner}: lan= is an IPv4 network such as '10.0.0.0/8', not {wanted!r}{why}") from error
     if network.num_addresses < 8:
         raise LabError(f"{owner}: {network} has no room for hosts: lan= takes a /29 or larger")
     return network

@@ -74,6 +74,7 @@ class Internet:
             for version, ip in ((4, CORE_IP), (6, CORE_IP6))
         }
         self._public, self._public6 = Public(), Public6()
+        self._public.take("the internet", CORE_IP)
         self._public6.take("the internet", CORE_IP6)
         self._lans = Lans(self._public)
         self._vpn_servers: dict[str, VpnServer] = {}
@@ -113,8 +114,12 @@ class Internet:
         wanted = _wanted(name, address, ipv4, ipv6)
         if vpn is not None:
             _check_tunnel(name, vpn, behind, wanted)
-            self._serve_vpn(vpn)
         lines = [self._line(name, behind, version) for version in wanted]
+        for line, chosen in zip(lines, wanted.values(), strict=True):
+            if chosen is not None:  # both are looked at before one is taken
+                self._outside(line).check(chosen)
+        if vpn is not None:
+            self._serve_vpn(vpn)
         for line, chosen in zip(lines, wanted.values(), strict=True):
             line.ips = self._outside(line).take(name, chosen)
         ips = [ip for line in lines for ip in line.ips] if vpn is None else vpn.lan.take(name)
@@ -311,6 +316,8 @@ class Internet:
 
 def _wanted(name: str, address: str | None, ipv4: bool, ipv6: bool | str) -> dict[int, str | None]:
     """The versions of IP that a host is to have, each with the address it asks for."""
+    if not isinstance(ipv6, bool | str):
+        raise ValueError(f"ipv6= is True, False or an address such as '2600:7::1', not {ipv6!r}")
     if not ipv4 and not ipv6:
         raise LabError(f"{name} has neither IPv4 nor IPv6: leave ipv4=False out, or add ipv6=True")
     if not ipv4 and address is not None:

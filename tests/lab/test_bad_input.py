@@ -85,6 +85,13 @@ def rows(text):
     lab.plug_in(link=LinkConfig(), loss=0.1)   | put delay= and loss= into
     lab.plug_in(address="11.0.0.1")            | already relay's address
     lab.plug_in(address="127.0.0.1")           | no address that one host can have
+    lab.plug_in(address=3)                     | a text such as '73.0.0.5', not 3
+    lab.plug_in(address="192.0.0.8")           | already the internet's address
+    lab.plug_in(address="73.0.0.5", ipv6="x")  | a text such as '2600:7::1', not 'x'
+    lab.plug_in(ipv6=5)                        | ipv6= is True, False or an address
+    lab.nat(address=3)                         | a text such as '73.0.0.5', not 3
+    lab.nat(lan=5)                             | an IPv4 network such as '10.0.0.0/8', not 5
+    lab.nat(ipv6=5)                            | ipv6= is True, False, a preset
     lab.plug_in(keepalive=-1)                  | keepalive= is a finite number of seconds
     lab.plug_in(keepalive=0)                   | keepalive= is a finite number of seconds
     lab.plug_in(relay_service="yes")           | True, False or a RelayLimits
@@ -151,7 +158,7 @@ def test_bad_input_says_what_to_do_and_loses_nothing(verb, hint, recwarn):
         eval(verb, globals(), {"lab": lab})
     assert hint in str(error.value)
     assert (lab.now, lab.places, list(lab.nodes), list(lab.hosts)) == before
-    assert lab.run(lab.alice.ping(lab.relay)) > 0 and lab.plug_in().name == "n"
+    assert lab.run(lab.alice.ping(lab.relay)) > 0 and lab.plug_in(address="73.0.0.5").name == "n"
     assert not recwarn.list
 
 

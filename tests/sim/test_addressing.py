@@ -165,7 +165,31 @@ def test_what_cannot_be_had_is_a_lab_error_that_says_what_to_change(build):
     assert SENTENCES[build] in str(error.value)
 
 
-@pytest.mark.parametrize("wrong", ["10.0.0.0/33", "10.0.0.1/24", "fd00::/64", "home"])
+@pytest.mark.parametrize("wrong", ["10.0.0.0/33", "10.0.0.1/24", "fd00::/64", "home", 5, ["10.0.0.0/8"]])
 def test_what_is_no_network_is_a_value_error(wrong):
     with pytest.raises(ValueError, match="home: lan= is an IPv4 network such as"):
         Lans(Public()).behind_nat("home", wrong, ())
+
+
+@pytest.mark.parametrize("wrong", [3, True, b"\x0b\0\0\1", "relay", "11.0.0", "2600:7::1", ["11.0.0.1"]])
+def test_what_is_no_address_is_a_value_error_with_an_example(wrong):
+    with pytest.raises(ValueError, match=r"an IPv4 address is a text such as '73\.0\.0\.5', not"):
+        Public().take("alice", wrong)
+
+
+@pytest.mark.parametrize("wrong", [3, "11.0.0.1", "2600:7::1%eth0", "yes"])
+def test_what_is_no_ipv6_address_is_a_value_error_with_an_example(wrong):
+    with pytest.raises(ValueError, match="an IPv6 address is a text such as '2600:7::1', not"):
+        Public6().take("alice", wrong)
+
+
+@pytest.mark.parametrize("nobodys", ["0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0", "169.254.0.1"])
+def test_an_address_that_no_single_host_can_have_is_refused(nobodys):
+    with pytest.raises(ValueError, match="no address that one host can have"):
+        Public().take("alice", nobodys)
+
+
+def test_to_check_a_wish_is_not_to_take_it():
+    for public, ip in ((Public(), "73.0.0.5"), (Public6(), "2600:1::9")):
+        assert public.check(ip) == (ip,) and list(public) == []
+    assert public.take("alice") == ("2600:1::1",)

@@ -61,14 +61,20 @@ class LinkConfig:
             check_probability("loss", self.loss)
         check_probability("reordering", self.reordering)
         check_probability("duplication", self.duplication)
-        if not 0 <= self.lateness < math.inf:
-            raise ValueError(f"lateness is at least 0 s, not {self.lateness}")
-        if not (self.rate > 0 and self.queue >= 0):
-            raise ValueError(f"a rate is above 0 bytes/s and a queue at least 0 bytes, not {self.rate}, {self.queue}")
-        if self.mtu is not None and not LEAST_MTU <= self.mtu <= MAX_PACKET:
-            raise ValueError(f"an MTU is {LEAST_MTU} to {MAX_PACKET} bytes, or None, not {self.mtu}")
+        if not _is_number(self.lateness) or not 0 <= self.lateness < math.inf:
+            raise ValueError(f"lateness is at least 0 s, not {self.lateness!r}")
+        if not _is_number(self.rate) or not self.rate > 0:
+            raise ValueError(f"a rate is a number of bytes per second above 0, not {self.rate!r}")
+        if not _is_number(self.queue) or not self.queue >= 0:
+            raise ValueError(f"a queue is a number of bytes, 0 or more, not {self.queue!r}")
+        if self.mtu is not None and (not isinstance(self.mtu, int) or not LEAST_MTU <= self.mtu <= MAX_PACKET):
+            raise ValueError(f"an MTU is {LEAST_MTU} to {MAX_PACKET} whole bytes, or None, not {self.mtu!r}")
         if self.black_hole and self.mtu is None:
             raise ValueError("black_hole is about packets that are too long: give the link an mtu")
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, float | int)
 
 
 LinkConfigs = LinkConfig | tuple[LinkConfig, LinkConfig]  # for both directions; or (from the place, to the place)
@@ -81,7 +87,7 @@ def both_ways(link: LinkConfigs | None, delay: Delay | None, loss: float) -> tup
         LabError: asked for in both ways.
         ValueError: neither one nor a pair.
     """
-    for given, kind in ((delay, "seconds"), (link, "LinkConfig")):
+    for given, kind in ((delay, "delay"), (link, "LinkConfig")):
         if isinstance(given, tuple) and len(given) != 2:
             raise ValueError(
                 f"one {kind} for both directions, or a pair: (from the place, to the place), not {given!r}"

@@ -31,8 +31,8 @@ class Jitter:
     most: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.least <= self.most < math.inf:
-            raise ValueError(f"a delay varies between 0 s and more, not from {self.least} to {self.most}")
+        if not _is_delay(self.least) or not _is_delay(self.most) or self.least > self.most:
+            raise ValueError(f"a delay varies between 0 s and more, not from {self.least!r} to {self.most!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,19 @@ class Trace:
     every: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delays", tuple(float(delay) for delay in self.delays))
-        if not self.delays or not all(0 <= delay < math.inf for delay in self.delays):
-            raise ValueError("a trace has one delay or more, each of 0 s or more")
-        if not 1 / NANOSECONDS <= self.every < math.inf:
-            raise ValueError(f"each delay of a trace holds for some time, not for {self.every} s")
+        try:
+            delays = tuple(float(delay) for delay in self.delays)
+        except (TypeError, ValueError):
+            delays = ()
+        object.__setattr__(self, "delays", delays)
+        if not delays or not all(map(_is_delay, delays)):
+            raise ValueError("a trace has one delay or more, each a number of seconds, 0 or more")
+        if not _is_delay(self.every) or self.every < 1 / NANOSECONDS:
+            raise ValueError(f"each delay of a trace holds for some time, not for {self.every!r} s")
+
+
+def _is_delay(given: object) -> bool:
+    return isinstance(given, float | int) and 0 <= given < math.inf
 
 
 def delayed(loop: SimLoop, seconds: float, then: Deliver) -> Deliver:

@@ -19,6 +19,12 @@ from natlab.sim.links import GilbertElliott, Jitter, LinkConfig, both_ways
         {"rate": 0},
         {"rate": float("nan")},
         {"queue": -1},
+        {"rate": "fast"},
+        {"rate": None},
+        {"queue": "long"},
+        {"lateness": "x"},
+        {"mtu": "x"},
+        {"mtu": 1280.5},
     ],
 )
 def test_links_that_cannot_be(wrong):

@@ -58,13 +58,18 @@ def test_a_trace_that_falls_lets_nobody_overtake_either(line):
     assert link.order == [0, 1]
 
 
-@pytest.mark.parametrize("bounds", [(-0.1, 0.1), (0.2, 0.1), (0, float("inf")), (float("nan"), 1)])
+@pytest.mark.parametrize(
+    "bounds", [(-0.1, 0.1), (0.2, 0.1), (0, float("inf")), (float("nan"), 1), ("a", "b"), (None, 1)]
+)
 def test_jitter_that_cannot_be(bounds):
     with pytest.raises(ValueError, match="a delay varies"):
         Jitter(*bounds)
 
 
-@pytest.mark.parametrize("wrong", [((), 1), ((0.1, -0.1), 1), ((float("nan"),), 1), ((0.1,), 0), ((0.1,), -1)])
+@pytest.mark.parametrize(
+    "wrong",
+    [((), 1), ((0.1, -0.1), 1), ((float("nan"),), 1), ((0.1,), 0), ((0.1,), -1), (5, 1), (("a",), 1), ((0.1,), "x")],
+)
 def test_a_trace_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="trace"):
         Trace(*wrong)
