@@ -18,7 +18,8 @@ An empty cell leaves the state. "SYN each way" is an ordinary handshake (SYN, SY
 SYN) alike, as RFC 5382 REQ-2 demands. A SYN after the end is a new connection on the same endpoints: hole punching
 dials them again and again.
 
-Not modelled: sequence numbers, so a forged RST shortens the timer; the return from RESET when data still flows.
+Not modelled: the return from RESET when data still flows. Numbers are not looked at here (`tcp_window.py` does), so
+without sequence checks a forged RST shortens the timer.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ and lets a segment through if
     its first number  is not above `limit`                                     not more than the other side asked for
     its ack           is not above the other side's `end`                      nobody acknowledges what was not sent
 
-A SYN without ACK begins anew: it is a new connection on old ports.
+A SYN without ACK gives its sender a new number. After an RST, or a FIN of each side, it is a new connection on old
+ports, and what the box knew of both sides is over.
 
 The trap for hole punching. A host's SYN goes out and the box remembers its number. The peer's SYN comes in, but by now
 the host no longer dials, it listens: the listener answers with a SYN ACK that has a number of its own choice.
@@ -37,16 +38,17 @@ from natlab.packet import Flag, Packet
 
 __all__ = ["TcpWindow"]
 
-_FIN, _SYN, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.ACK)
+_FIN, _SYN, _RST, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
 
 
 class _Side:
     """One end of the connection, see above; `end` and `limit` are None while nothing is known."""
 
-    __slots__ = ("end", "limit", "window")
+    __slots__ = ("end", "has_ended", "limit", "window")
 
     def __init__(self) -> None:
         self.end: int | None = None
+        self.has_ended = False
         self.limit: int | None = None
         self.window = 0
 
@@ -54,17 +56,21 @@ class _Side:
 class TcpWindow:
     """What a box remembers of the numbers of one connection."""
 
-    __slots__ = ("_inside", "_outside")
+    __slots__ = ("_inside", "_is_over", "_outside")
 
     def __init__(self) -> None:
         self._inside, self._outside = _Side(), _Side()
+        self._is_over = False
 
     def accepts(self, segment: Packet, outbound: bool) -> bool:
         """Whether the segment belongs to the connection; what it says is remembered if so."""
-        sender, receiver = (self._inside, self._outside) if outbound else (self._outside, self._inside)
         flags = segment.flags
+        opens = flags & (_SYN | _ACK) == _SYN
+        if opens and self._is_over:
+            self._inside, self._outside, self._is_over = _Side(), _Side(), False
+        sender, receiver = (self._inside, self._outside) if outbound else (self._outside, self._inside)
         end = (segment.seq + len(segment.payload) + bool(flags & _SYN) + bool(flags & _FIN)) % 2**32
-        if flags & _SYN and not flags & _ACK:
+        if opens:
             sender.end, sender.limit = end, None
         elif not _fits(segment, end, sender, receiver):
             return False
@@ -75,6 +81,8 @@ class TcpWindow:
             limit = (segment.ack + segment.window) % 2**32
             if receiver.limit is None or _after(limit, receiver.limit):
                 receiver.limit = limit
+        sender.has_ended |= bool(flags & _FIN)
+        self._is_over |= bool(flags & _RST) or (sender.has_ended and receiver.has_ended)
         return True
 
 

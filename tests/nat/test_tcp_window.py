@@ -63,6 +63,31 @@ def test_the_refusal_of_a_syn_passes_and_a_forged_one_does_not() -> None:
         assert window.accepts(seg(RST | ACK, 0, ack), IN) is accepted
 
 
+ENDS = {
+    "its SYN is refused": [(seg(SYN, 100), OUT), (seg(RST | ACK, 0, 101), IN)],
+    "an RST": [*opened(100), (seg(RST, 5001), IN)],
+    "a FIN of each": [*opened(100), (seg(FIN | ACK, 101, 5001), OUT), (seg(FIN | ACK, 5001, 102), IN)],
+}
+
+
+@pytest.mark.parametrize(("opener", "answerer"), [(OUT, IN), (IN, OUT)], ids=["from inside", "from outside"])
+@pytest.mark.parametrize("end", ENDS)
+def test_after_the_end_the_same_ports_may_connect_again_with_new_numbers(
+    end: str, opener: bool, answerer: bool
+) -> None:
+    """As a hole punch does that is tried again."""
+    window = TcpWindow()
+    story = [*ENDS[end], (seg(SYN, 10**9), opener), (seg(SYN | ACK, 2 * 10**9, 10**9 + 1), answerer)]
+    assert [window.accepts(segment, way) for segment, way in story] == [True] * len(story)
+
+
+def test_one_fin_is_not_the_end() -> None:
+    window = TcpWindow()
+    story = [*opened(100), (seg(FIN | ACK, 101, 5001), OUT), (seg(SYN, 10**9), OUT)]
+    assert all(window.accepts(segment, way) for segment, way in story)
+    assert not window.accepts(seg(SYN | ACK, 2 * 10**9, 10**9 + 1), IN)
+
+
 def test_the_window_moves_with_the_acks() -> None:
     window = TcpWindow()
     for segment, way in opened(100):
