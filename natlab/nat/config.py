@@ -21,7 +21,8 @@
 
 Mapping and filtering are independent: any goes with any, and that pair is what decides a hole punch. What contradicts
 itself is refused with a sentence that says what to change.
-The defaults are what the two RFCs ask for, at the least value they allow.
+The defaults keep what the RFCs demand; timers are as short as they allow, but for UDP's, which is the one RFC 4787
+REQ-5c recommends.
 """
 
 from __future__ import annotations
@@ -216,6 +217,9 @@ class NatConfig:
             _check_seconds(timer, getattr(self, timer), least)
         for axis, numbers in _NUMBERS.items():
             _check_number(axis, getattr(self, axis), numbers)
+        for axis in _SWITCHES:
+            if not isinstance(getattr(self, axis), bool):
+                raise ValueError(f"{axis} is True or False, not {getattr(self, axis)!r}")
         _check_ports(self)
         _check_firewall(self)
 
@@ -251,12 +255,20 @@ _NUMBERS = {
     "session_limit": range(1, 60_001),  # fewer than there are ports
 }
 _MAY_BE_NONE = ("port_block", "mappings_per_host")
+_SWITCHES = (
+    "port_parity",
+    "checks_sequence_numbers",
+    "icmp_queries",
+    "icmp_errors_end_mappings",
+    "icmp_when_full",
+    "answers_ping",
+    "strays_take_ports",
+    "translates",
+)
 
 
 def _check_ports(config: NatConfig) -> None:
-    first, last = config.port_range or (1024, 65535)
-    if not 1 <= first <= last <= 65535:
-        raise ValueError(f"port_range is (first, last) within 1 to 65535, not {config.port_range!r}")
+    first, last = _port_range(config)
     if config.port_block is not None and config.port_block > last - first + 1:
         raise ValueError(
             f"a block of {config.port_block} ports does not fit into ports {first} to {last}: "
@@ -277,6 +289,15 @@ def _check_ports(config: NatConfig) -> None:
         )
     if config.port_block is not None and config.pooling is Pooling.ARBITRARY:
         raise ValueError("a port block lies on one address: pooling='arbitrary' contradicts port_block, leave one out")
+
+
+def _port_range(config: NatConfig) -> tuple[int, int]:
+    match config.port_range:
+        case None:
+            return 1024, 65535
+        case (int(first), int(last)) if 1 <= first <= last <= 65535:
+            return first, last
+    raise ValueError(f"port_range is (first, last) within 1 to 65535, not {config.port_range!r}")
 
 
 def _check_firewall(config: NatConfig) -> None:
@@ -319,8 +340,8 @@ def _choice(axis: str, kind: type[Choice], value: str) -> Choice:
 def _check_seconds(name: str, seconds: float | None, least: str) -> None:
     if seconds is None and "None" in least:
         return
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
-    if not (number and seconds is not None and (seconds > 0 or (seconds == 0 and least == "0 or more"))):
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf
+    if not number or (seconds == 0 and least != "0 or more"):
         raise ValueError(f"{name} is a number of seconds {least}, not {seconds!r}")
 
 

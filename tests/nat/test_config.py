@@ -57,6 +57,13 @@ def test_plain_text_becomes_the_choice() -> None:
         ({"translates": False, "hairpinning": "internal-source"}, "leave hairpinning out"),
         ({"udp_timeout": "300"}, "not '300'"),
         ({"udp_timeout": True}, "not True"),
+        ({"udp_timeout": None}, "not None"),
+        ({"port_range": 5000}, "port_range is (first, last) within 1 to 65535, not 5000"),
+        ({"port_range": (5000, 6000, 7000)}, "not (5000, 6000, 7000)"),
+        ({"port_range": ("5000", "6000")}, "not ('5000', '6000')"),
+        ({"port_range": ()}, "not ()"),
+        ({"port_parity": "no"}, "port_parity is True or False, not 'no'"),
+        ({"translates": 0}, "translates is True or False, not 0"),
     ],
 )
 def test_nonsense_is_refused(axes: dict[str, object], message: str) -> None:
