@@ -9,8 +9,8 @@ Port blocks (RFC 7422). A carrier must be able to say which subscriber was behin
 fixed size, dealt out by the internal address alone, it needs to keep no log:
 
     address and block number = internal address modulo all blocks          blocks of 1000, two addresses
-    100.64.0.1   11.0.0.1, ports 1024 - 2023                               64 on each, 128 subscribers
-    100.64.0.2   11.0.0.1, ports 2024 - 3023
+    100.64.0.0   11.0.0.1, ports 1024 - 2023                               64 on each, 128 subscribers
+    100.64.0.1   11.0.0.1, ports 2024 - 3023
 
 Subscribers with consecutive addresses share no block as long as there are no more of them than blocks; beyond that two
 share a block, but never a port. A host cannot have more ports than its block has.

@@ -45,7 +45,7 @@ class Ports:
         self._stride = config.port_stride
         self._keeps_parity = config.port_parity
         self._rng = rng
-        self._last: dict[tuple[str, int], int] = {}  # sequential: external address, first port of the block -> index
+        self._last: dict[tuple[str, int], int] = {}  # sequential: external address, first of the ports -> index
 
     def allocate(
         self, internal: Endpoint, share: Share, holder: Holder, latest: Endpoint | None = None
@@ -66,14 +66,13 @@ class Ports:
         if self._allocation is PortAllocation.PRESERVING_OR_DROP:
             return None
         ports = share.low_ports if internal.port < 1024 else share.ports
+        if self._keeps_parity:
+            ports = ports[(internal.port - ports.start) % 2 :: 2]
         start = self._start(share.ip, ports)
-        for i in range(len(ports)):
-            port = ports[(start + i) % len(ports)]
-            if self._keeps_parity and (port - internal.port) % 2:
-                continue
-            external = Endpoint(share.ip, port)
+        for i in range(start, start + len(ports)):
+            external = Endpoint(share.ip, ports[i % len(ports)])
             if holder(external) is None:
-                self._last[share.ip, ports.start] = (start + i) % len(ports)
+                self._last[share.ip, ports.start] = i % len(ports)
                 return external
         return None
 
@@ -82,7 +81,7 @@ class Ports:
         last = self._last.get((ip, ports.start))
         if self._allocation is PortAllocation.SEQUENTIAL and last is not None:
             return (last + self._stride) % len(ports)
-        return self._rng.randrange(len(ports))
+        return self._rng.randrange(len(ports)) if ports else 0
 
 
 _PRESERVING = (

@@ -33,6 +33,8 @@ def test_blocks_go_on_on_the_next_address() -> None:
     shares = [blocks.share_of(f"192.168.1.{n}") for n in range(6)]
     assert len({(share.ip, share.ports) for share in shares}) == 6
     assert blocks.share_of("192.168.1.6") == shares[0]
+    first, second = (pool(port_block=1000).share_of(ip) for ip in ("100.64.0.0", "100.64.0.1"))
+    assert second.ports.start - first.ports.start == 1000 and first.ip == second.ip
 
 
 @pytest.mark.parametrize("size", [1, 1000, 64_512])

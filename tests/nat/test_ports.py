@@ -90,6 +90,13 @@ def test_rfc_4787_req_4_even_stays_even_and_odd_stays_odd(allocation: str) -> No
         assert port is not None and port % 2 == internal.port % 2
 
 
+def test_a_range_with_no_port_of_that_parity_gives_none() -> None:
+    assert (
+        Allocation(port_allocation="random", port_parity=True, port_range=(5001, 5001)).port(OTHER._replace(port=4))
+        is None
+    )
+
+
 def test_a_range_holds_for_preserved_ports_too_and_its_end_is_the_end() -> None:
     ports = Allocation(port_range=(20_000, 20_009))
     given = [ports.port() for _ in range(11)]
