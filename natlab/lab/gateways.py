@@ -50,8 +50,10 @@ def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: i
 def unforward(router: NatRouter, protocol: str, port: int, ipv6: bool) -> None:
     """See `Lab.unforward`."""
     router = _half(router, ipv6)
-    for ip in (router.external_ip,) if router.translates else tuple(router.lan):
-        router.unforward_port(_protocol(protocol), Endpoint.of(ip, port))
+    ips = (router.external_ip,) if router.translates else tuple(router.lan)
+    ended = [router.unforward_port(_protocol(protocol), Endpoint.of(ip, port)) for ip in ips]
+    if not any(ended):
+        raise LabError(f"{router.name} forwards no {protocol} port {port}: which port, and which protocol=, was it?")
 
 
 def _half(router: NatRouter, ipv6: bool) -> NatRouter:

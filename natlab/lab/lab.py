@@ -272,7 +272,12 @@ class Lab(Run, Look):
         return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port or port, ipv6)
 
     def unforward(self, nat: NatRouter | str, port: int, *, protocol: str = "tcp", ipv6: bool = False) -> None:
-        """Takes a port forward back, and ends the conversations through it."""
+        """Takes a port forward back, and ends the conversations through it.
+
+        Raises:
+            LabError: no such NAT, or no such port is forwarded there.
+            ValueError: no port.
+        """
         gateways.unforward(self._nat(nat), protocol, port, ipv6)
 
     def _nat(self, nat: NatRouter | str) -> NatRouter:

@@ -39,7 +39,7 @@ from natlab.errors import LabError
 from natlab.events import Journal
 from natlab.nat.answers import Answers
 from natlab.nat.config import Fragments, Hairpinning, NatConfig, PortAllocation
-from natlab.nat.filtering import admitting_session, refusal
+from natlab.nat.filtering import refusal
 from natlab.nat.icmp_errors import ErrorTranslation
 from natlab.nat.mapping import Mapping, MappingKey, Remotes, Session, forward_key, mapping_key
 from natlab.nat.outcome import Drop, Hairpinned, Held, Wait
@@ -98,7 +98,6 @@ class NatBox:
         self._rng = rng
         self._table: Table = Table(name, config, journal, beside._table.numbers if beside else None)
         self._ports = Ports(config, rng)
-        self._forwards: dict[tuple[int, Endpoint], Mapping] = {}  # the latest of each internal endpoint
         self._quarantine = Quarantine(round(config.quarantine * _SECOND))
         self._strays = Strays(round(config.udp_unanswered_timeout * config.strays_take_ports * _SECOND))
         self._errors = ErrorTranslation(config, self._table)
@@ -197,9 +196,9 @@ class NatBox:
         self._table.expire(now_ns)
         for mapping in list(self._table.mappings.values()):
             self._table.end(mapping, "reboot: the box forgot everything", now_ns)
-        self._forwards.clear()
         self._shut_out.clear()
         self._strays.clear()
+        self._reassembly.clear()
         self.up_since = now_ns
         if external_ips:
             self.set_addresses(*external_ips)
@@ -226,41 +225,46 @@ class NatBox:
         Raises:
             LabError: not an endpoint of this box, or another internal endpoint has it.
         """
-        if external.ip not in self.external_ips and (self.config.translates or external != internal):
+        is_ours = external.ip in self.external_ips or (external == internal and not self.config.translates)
+        if not is_ours or external.port == 0:
             raise LabError(
                 f"{external} is no endpoint of {self.name}: forward a port of {', '.join(self.external_ips)}"
             )
-        for holder in self._table.holders(protocol, external, now_ns):
-            if holder.internal != internal:
-                raise LabError(f"{external} belongs to {holder.internal}: take another port, or end its forward first")
+        if (other := self.other_holder(protocol, external, internal, now_ns)) is not None:
+            raise LabError(f"{external} belongs to {other}: take another port, or end its forward first")
         key = forward_key(protocol, internal, external)
-        mapping = self._table.mappings.get(key) or self._table.add(key, external, now_ns)
+        if (mapping := self._table.mappings.get(key)) is None or mapping.expires <= now_ns:
+            mapping = self._table.add(key, external, now_ns)
         mapping.open_until = until
         mapping.remotes = remotes
         self._table.set_mapping_expiry(mapping, now_ns)
-        self._forwards[protocol, internal] = mapping
 
-    def unforward(self, protocol: int, external: Endpoint, now_ns: int) -> None:
-        """Ends a port forward, and the conversations through it. Without one, nothing happens."""
-        for mapping in list(self._table.holders(protocol, external, now_ns)):
-            if mapping.open_until:
-                self._table.end(mapping, "port forward: taken back", now_ns)
-                self._forwards.pop((protocol, mapping.internal), None)
+    def unforward(self, protocol: int, external: Endpoint, now_ns: int) -> bool:
+        """Ends a port forward, and the conversations through it. False: there was none."""
+        forward = self._table.forward_at(protocol, external, now_ns)
+        if forward is not None:
+            self._table.end(forward, "port forward: taken back", now_ns)
+        return forward is not None
 
     def holder(self, protocol: int, external: Endpoint, now_ns: int) -> Endpoint | None:
         """Which internal endpoint has an external one now, the oldest if they share it; None if it is free."""
-        holders = self._table.holders(protocol, external, now_ns)
-        return holders[0].internal if holders else None
+        mapping = self._table.holder(protocol, external, now_ns)
+        return mapping.internal if mapping else None
+
+    def other_holder(self, protocol: int, external: Endpoint, internal: Endpoint, now_ns: int) -> Endpoint | None:
+        """An internal endpoint other than this one that has an external one now; None: it is free, or its own."""
+        holders = (mapping.internal for mapping in self._table.holders(protocol, external, now_ns))
+        return next((holder for holder in holders if holder != internal), None)
 
     def external_of(self, protocol: int, internal: Endpoint, now_ns: int) -> Endpoint | None:
         """Where all remotes find an internal endpoint now: its port forward, or its endpoint-independent mapping."""
-        mappings = self._forwards.get((protocol, internal)), self._table.mappings.get((protocol, internal, "", 0))
-        return next((mapping.external for mapping in mappings if mapping and mapping.expires > now_ns), None)
+        forward = self._table.forward_of(protocol, internal, now_ns)
+        mapping = forward or self._table.mappings.get((protocol, internal, "", 0))
+        return mapping.external if mapping and mapping.expires > now_ns else None
 
     def has_forward(self, protocol: int, internal: Endpoint, now_ns: int) -> bool:
         """Whether a port is forwarded to an internal endpoint now."""
-        forward = self._forwards.get((protocol, internal))
-        return forward is not None and forward.open_until > now_ns
+        return self._table.forward_of(protocol, internal, now_ns) is not None
 
     # An outbound packet that belongs to no session
 
@@ -287,9 +291,7 @@ class NatBox:
         mapping = self._table.mappings.get(key)
         if mapping is not None and mapping.expires > now:
             return mapping
-        if self.has_forward(protocol, internal, now):
-            return self._forwards[protocol, internal]
-        return self._make_mapping(key, now)
+        return self._table.forward_of(protocol, internal, now) or self._make_mapping(key, now)
 
     def _make_mapping(self, key: MappingKey, now: int) -> Mapping | Drop:
         protocol, internal = key[:2]
@@ -345,17 +347,13 @@ class NatBox:
         protocol, remote, external = packet[:3]
         if protocol == _ICMP and (answer := self._answers.to_ping(packet, self.external_ips)):
             return answer
-        holders = self._table.holders(protocol, external, now)
-        if not holders:
-            unused = f"no mapping: nothing inside uses {end_of(packet, external)} for {IPProtocol(protocol).name}"
-            unsent = refusal(self.config.filtering, remote, external)
-            return self._refuse(packet, unused if self.config.translates else unsent, now)
-        for mapping in holders:
-            until = self._admitted_until(mapping, remote, now)
-            if until:
-                break
+        forward = self._table.forward_at(protocol, external, now)
+        if forward is not None and forward.admits(remote):
+            mapping, until = forward, min(forward.open_until, now + self._timers.first(protocol))
+        elif (sponsor := self._table.admitting(protocol, external, remote, now)) is not None:
+            mapping, until = sponsor.mapping, sponsor.expires  # as long as for whose sake it is admitted, and no longer
         else:
-            return self._refuse(packet, refusal(self.config.filtering, remote, external), now)
+            return self._refuse(packet, self._refusal(packet, now), now)
         if not self._table.has_room(now):
             return Drop(f"no room: the box already has {self.config.session_limit} sessions")
         session = self._table.begin(mapping, remote, self._seen_inside(mapping, remote, now), now)
@@ -364,15 +362,12 @@ class NatBox:
         session.expires = until
         return session
 
-    def _admitted_until(self, mapping: Mapping, remote: Endpoint, now: int) -> int:
-        """Until when a mapping admits a remote that it has no session with; 0 if it does not.
-
-        Without a port forward, that is as long as the session for whose sake it is admitted, and no longer.
-        """
-        if mapping.open_until > now and mapping.admits(remote):
-            return min(mapping.open_until, now + self._timers.first(mapping.protocol))
-        session = admitting_session(self.config.filtering, mapping, remote, now)
-        return session.expires if session else 0
+    def _refusal(self, packet: Packet, now: int) -> str:
+        """Why nothing admits a packet, as a sentence."""
+        protocol, remote, external = packet[:3]
+        if self.config.translates and self._table.holder(protocol, external, now) is None:
+            return f"no mapping: nothing inside uses {end_of(packet, external)} for {IPProtocol(protocol).name}"
+        return refusal(self.config.filtering, remote, external)
 
     def _seen_inside(self, mapping: Mapping, remote: Endpoint, now: int) -> Endpoint:
         """`remote`, or after a clash (see the top of this file) its address with another port."""

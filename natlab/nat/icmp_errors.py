@@ -89,7 +89,7 @@ class ErrorTranslation:
         return None
 
     def _punish(self, session: Session, now: int) -> None:
-        if self._ends_mappings and session.mapping.expires > now:
+        if self._ends_mappings and session.mapping.open_until <= now:  # what its owner has forwarded stays
             self._table.end(session.mapping, "ICMP error: this box ends mappings for it", now)
 
 

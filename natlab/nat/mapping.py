@@ -18,8 +18,8 @@ Under a mapping live its sessions, one for each remote endpoint that it talks wi
         Session   remote 12.0.0.1:9000   expires at 300 s
         Session   remote 13.0.0.1:9000   expires at 310 s
 
-The sessions are the mapping's memory of whom it has spoken to (which filtering asks, see `filtering.py`), and each
-has its own timer. A mapping lives as long as one of its sessions does.
+The sessions are the memory of whom the host has spoken to (which filtering asks, see `filtering.py`), and each has its
+own timer. A mapping lives as long as one of its sessions does.
 
 Replies leave by the mapping a packet came in by. A session therefore begins from either side, and once it is there it
 decides before the key function does. That matters where filtering admits more remotes than mapping was made for:
@@ -102,7 +102,7 @@ class Mapping:
         expires: virtual time in nanoseconds, the latest `expires` of its sessions and `open_until`.
         open_until: port forwards: until then strangers are admitted; 0 if it is none.
         remotes: port forwards: which strangers; empty for all of them.
-        sessions: its sessions by filter key (`filtering.py`): the remotes it has spoken to.
+        sessions: its sessions, oldest first; the values say nothing.
     """
 
     __slots__ = ("expires", "external", "internal", "key", "number", "open_until", "remotes", "sessions")
@@ -115,18 +115,22 @@ class Mapping:
         self.expires = 0
         self.open_until = 0
         self.remotes: Remotes = ()
-        self.sessions: dict[str | Endpoint, list[Session]] = {}
+        self.sessions: dict[Session, None] = {}
 
     @property
     def protocol(self) -> int:
         return self.key[0]
 
     @property
+    def is_forward(self) -> bool:
+        return self.key[3] < 0
+
+    @property
     def remote(self) -> str:
         """The part of the remote endpoint that the mapping depends on, as text; empty if it depends on none."""
         _, _, ip, port = self.key
-        if port < 0:
-            return ""  # a port forward
+        if self.is_forward:
+            return ""
         return str(Endpoint(ip, port)) if port else ip
 
     def admits(self, remote: Endpoint) -> bool:

@@ -4,14 +4,16 @@
     what the mapping depends on (`mapping_key`)       a mapping                      an outbound packet
     protocol, internal, remote as seen inside         a session                      an outbound packet, first
     protocol, remote, external                        a session                      an inbound packet, first
-    protocol, external                                mappings (several if           an inbound packet; port allocation
-                                                      they share the port)
-    protocol, internal                                the latest mapping             port allocation, if ports overlap
+    protocol, external, filter key                    sessions                       filtering
+    protocol, external                                a port forward; mappings       an inbound packet; port allocation
+                                                      (several if they share it)
+    protocol, internal                                port forwards; the latest      an outbound packet; port
+                                                      mapping                        allocation, if ports overlap
     internal address                                  mappings                       limits
 
 Mappings expire lazily: there are no timer events, an entry is over when its time has come, and whoever looks next
-notices. Sweeps save memory, and they are rare: a full table is swept again only when its first entry can be over, so
-that a flood against it costs no more than the look-ups (RFC 4787 section 12).
+notices. Sweeps save memory, and they are rare: a full table is swept again only when its first entry can be over. No
+look-up walks through what lives, so a flood costs no more than the look-ups (RFC 4787 section 12).
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ _TCP = int(IPProtocol.TCP)
 _SECOND = 1_000_000_000
 
 Key = TypeVar("Key")
-Value = TypeVar("Value")
+Value = TypeVar("Value", Mapping, Session)
+Use = tuple[int, Endpoint]  # protocol and endpoint
 
 
 class Table:
@@ -43,7 +46,7 @@ class Table:
 
     Attributes:
         mappings, outward, inward: the first three rows of the table above.
-        latest: the fifth; empty unless ports overlap.
+        latest: the last mapping of each internal endpoint; empty unless ports overlap.
         timers: how long they live.
         numbers: of mappings to come.
     """
@@ -58,10 +61,14 @@ class Table:
         self.mappings: dict[MappingKey, Mapping] = {}
         self.outward: dict[tuple[int, Endpoint, Endpoint], Session] = {}
         self.inward: dict[tuple[int, Endpoint, Endpoint], Session] = {}
-        self.latest: dict[tuple[int, Endpoint], Mapping] = {}
+        self.latest: dict[Use, Mapping] = {}
         self._overlaps = config.port_allocation is PortAllocation.OVERLAPPING
-        self._holders: dict[tuple[int, Endpoint], list[Mapping]] = {}
-        self._by_host: dict[str, dict[int, Mapping]] = {}
+        # groups: dictionaries as sets that keep their order, oldest first
+        self._spoken_to: dict[tuple[int, Endpoint, str | Endpoint], dict[Session, None]] = {}
+        self._holders: dict[Use, dict[Mapping, None]] = {}
+        self._forwards: dict[Use, dict[Mapping, None]] = {}
+        self._forwards_at: dict[Use, dict[Mapping, None]] = {}
+        self._by_host: dict[str, dict[Mapping, None]] = {}
         self.numbers = numbers or count(1)
         self._sweep_at = min(1024, config.session_limit)
         self._sweep_after = 0
@@ -77,42 +84,63 @@ class Table:
         self.mappings[key] = mapping
         if self._overlaps:
             self.latest[mapping.protocol, mapping.internal] = mapping
-        self._holders.setdefault((mapping.protocol, external), []).append(mapping)
-        self._by_host.setdefault(mapping.internal.ip, {})[mapping.number] = mapping
+        for groups, place in self._groups_of(mapping):
+            groups.setdefault(place, {})[mapping] = None
+        self._by_host.setdefault(mapping.internal.ip, {})[mapping] = None
         if self._journal.wants(MappingCreated):
             self._journal.emit(_created(self._place, mapping, now))
         return mapping
 
+    def _groups_of(self, mapping: Mapping) -> Iterator[tuple[dict[Use, dict[Mapping, None]], Use]]:
+        """Where a mapping is found by one of its endpoints."""
+        yield self._holders, (mapping.protocol, mapping.external)
+        if mapping.is_forward:
+            yield self._forwards, (mapping.protocol, mapping.internal)
+            yield self._forwards_at, (mapping.protocol, mapping.external)
+
     def end(self, mapping: Mapping, reason: str = "", at: int | None = None) -> None:
         """Takes a mapping out, with its sessions: because its time was over, or for another reason, at another time."""
         reason = reason or self.timers.reason(mapping)
-        for session in [session for group in mapping.sessions.values() for session in group]:
+        for session in list(mapping.sessions):
             self.forget(session)
         del self.mappings[mapping.key]
         if self._overlaps and self.latest.get((mapping.protocol, mapping.internal)) is mapping:
             del self.latest[mapping.protocol, mapping.internal]
-        _remove(self._holders, (mapping.protocol, mapping.external), mapping)
-        host = self._by_host[mapping.internal.ip]
-        del host[mapping.number]
-        if not host:
-            del self._by_host[mapping.internal.ip]
+        for groups, place in self._groups_of(mapping):
+            _remove(groups, place, mapping)
+        _remove(self._by_host, mapping.internal.ip, mapping)
         if self._journal.wants(MappingEnded):
             time = mapping.expires if at is None else at
             self._journal.emit(MappingEnded(time / _SECOND, self._place, mapping.number, reason))
 
-    def holders(self, protocol: int, external: Endpoint, now: int) -> list[Mapping]:
-        """The mappings of an external endpoint, oldest first; ends those whose time is over."""
-        holders = self._holders.get((protocol, external), [])
-        for mapping in [mapping for mapping in holders if mapping.expires <= now]:
+    def holder(self, protocol: int, external: Endpoint, now: int) -> Mapping | None:
+        """The oldest living mapping of an external endpoint; ends older ones, whose time is over."""
+        holders = self._holders.get((protocol, external))
+        while holders:
+            mapping = next(iter(holders))
+            if mapping.expires > now:
+                return mapping
             self.end(mapping)
-        return holders
+        return None
+
+    def holders(self, protocol: int, external: Endpoint, now: int) -> list[Mapping]:
+        """All living mappings of an external endpoint. There may be many: not for every packet."""
+        return [mapping for mapping in self._holders.get((protocol, external), ()) if mapping.expires > now]
+
+    def forward_of(self, protocol: int, internal: Endpoint, now: int) -> Mapping | None:
+        """The latest port forward to an internal endpoint that is open yet."""
+        return _open_forward(self._forwards.get((protocol, internal)), now)
+
+    def forward_at(self, protocol: int, external: Endpoint, now: int) -> Mapping | None:
+        """The port forward at an external endpoint, if it is open yet."""
+        return _open_forward(self._forwards_at.get((protocol, external)), now)
 
     def is_full_for(self, host: str, now: int) -> bool:
         """Whether a host has as many mappings as one may have (RFC 6888 REQ-4)."""
         limit = self._config.mappings_per_host
         if limit is None or len(self._by_host.get(host, ())) < limit:
             return False
-        for mapping in [mapping for mapping in self._by_host[host].values() if mapping.expires <= now]:
+        for mapping in [mapping for mapping in self._by_host[host] if mapping.expires <= now]:
             self.end(mapping)
         return len(self._by_host.get(host, ())) >= limit
 
@@ -125,18 +153,51 @@ class Table:
             session.window = TcpWindow()
         outward = (mapping.protocol, mapping.internal, seen)
         inward = (mapping.protocol, remote, mapping.external)
-        for table, key in ((self.outward, outward), (self.inward, inward)):
-            if key in table:
-                self.forget(table[key])
+        for old in (self.outward.get(outward), self.inward.get(inward)):
+            if old is not None and old in old.mapping.sessions:
+                self._give_way(old, session, now)
         self.outward[outward] = self.inward[inward] = session
-        mapping.sessions.setdefault(filter_key(self._config.filtering, remote), []).append(session)
+        mapping.sessions[session] = None
+        self._spoken_to.setdefault(self._filter_place(session), {})[session] = None
         return session
+
+    def _give_way(self, old: Session, new: Session, now: int) -> None:
+        """A session whose endpoints another one takes. A mapping ends with the last of its sessions."""
+        mapping = old.mapping
+        has_more = len(mapping.sessions) > 1 or mapping.open_until > now or mapping is new.mapping
+        if old.expires > now and not has_more:
+            host, remote = new.mapping.internal, old.remote
+            self.end(mapping, f"overloading: {host} talks to {remote} from the same external port now", now)
+        else:
+            self._bury(old, now)
+
+    def _bury(self, session: Session, now: int) -> None:
+        """Takes a session out, with its mapping if the time of that is over too."""
+        if session.mapping.expires <= now:
+            self.end(session.mapping)
+        else:
+            self.forget(session)
 
     def forget(self, session: Session) -> None:
         mapping = session.mapping
         del self.outward[mapping.protocol, mapping.internal, session.seen]
         del self.inward[mapping.protocol, session.remote, mapping.external]
-        _remove(mapping.sessions, filter_key(self._config.filtering, session.remote), session)
+        del mapping.sessions[session]
+        _remove(self._spoken_to, self._filter_place(session), session)
+
+    def admitting(self, protocol: int, external: Endpoint, remote: Endpoint, now: int) -> Session | None:
+        """The oldest living session for whose sake filtering admits `remote`, or None; takes out those before it."""
+        group = self._spoken_to.get((protocol, external, filter_key(self._config.filtering, remote)))
+        while group:
+            session = next(iter(group))
+            if session.expires > now:
+                return session
+            self._bury(session, now)
+        return None
+
+    def _filter_place(self, session: Session) -> tuple[int, Endpoint, str | Endpoint]:
+        mapping = session.mapping
+        return mapping.protocol, mapping.external, filter_key(self._config.filtering, session.remote)
 
     def set_expiry(self, session: Session, expires: int, now: int) -> None:
         """Sets a session's end, and its mapping's."""
@@ -152,8 +213,7 @@ class Table:
 
     def set_mapping_expiry(self, mapping: Mapping, now: int) -> None:
         """A mapping ends with the last of its sessions, or with its port forward."""
-        ends = [session.expires for group in mapping.sessions.values() for session in group]
-        mapping.expires = max([*ends, mapping.open_until])
+        mapping.expires = max([mapping.open_until, *(session.expires for session in mapping.sessions)])
         if self._tells_refreshes:
             self._tell_refresh(mapping, now)
 
@@ -180,11 +240,16 @@ class Table:
         return len(self.outward) < limit
 
 
-def _remove(groups: dict[Key, list[Value]], key: Key, value: Value) -> None:
+def _remove(groups: dict[Key, dict[Value, None]], key: Key, value: Value) -> None:
     """Takes a value out of its group, and the group away if that was the last one."""
-    groups[key].remove(value)
+    del groups[key][value]
     if not groups[key]:
         del groups[key]
+
+
+def _open_forward(forwards: dict[Mapping, None] | None, now: int) -> Mapping | None:
+    """The latest of several port forwards that is open yet."""
+    return next((mapping for mapping in reversed(forwards or {}) if mapping.open_until > now), None)
 
 
 def _created(place: str, mapping: Mapping, now: int) -> MappingCreated:

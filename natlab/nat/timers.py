@@ -96,8 +96,7 @@ class Timers:
         """Why the mapping ended when its time was over, as a sentence."""
         if mapping.open_until and mapping.open_until == mapping.expires:
             return "port forward: its lease was over"
-        sessions = (session for group in mapping.sessions.values() for session in group)
-        last = max(sessions, key=lambda session: session.expires, default=None)
+        last = max(mapping.sessions, key=lambda session: session.expires, default=None)
         if mapping.protocol == IPProtocol.UDP:
             return self._udp_reason(last, mapping)
         if mapping.protocol == IPProtocol.ICMP:

@@ -213,7 +213,7 @@ class Leases:
 
     def _is_free(self, protocol: int, internal: Endpoint, port: int) -> bool:
         external = Endpoint(self._box.external_ip, port)
-        if port < self.config.first_port or self._box.holder(protocol, external, self._now()) not in (None, internal):
+        if port < self.config.first_port or self._box.other_holder(protocol, external, internal, self._now()):
             return False
         companion = self._leases.get((_other(protocol), port))
         return companion is None or companion.internal.ip == internal.ip

@@ -176,9 +176,9 @@ class NatRouter(Router):
         """Forwards a port by hand, for good. Errors are those of `NatBox.forward`."""
         self.box.forward(protocol, external, internal, self._loop.now_ns)
 
-    def unforward_port(self, protocol: int, external: Endpoint) -> None:
-        """Takes a port forward back."""
-        self.box.unforward(protocol, external, self._loop.now_ns)
+    def unforward_port(self, protocol: int, external: Endpoint) -> bool:
+        """Takes a port forward back. False: there was none."""
+        return self.box.unforward(protocol, external, self._loop.now_ns)
 
     def reboot(self, *external_ips: str) -> None:
         """Turns it off and on: it has forgotten its mappings, port forwards and leases. It may have other addresses."""

@@ -89,6 +89,9 @@ class Reassembly:
         del self._waiting[key]
         return piece.whole._replace(ttl=packet.ttl, flight=packet.flight, df=False)
 
+    def clear(self) -> None:
+        self._waiting.clear()
+
     def _find(self, key: tuple[str, str, int], now: int) -> _Waiting:
         waiting = self._waiting.get(key)
         if waiting is None or waiting.expires <= now:

@@ -106,6 +106,7 @@ def rows(text):
     lab.forward("home", 70000, "alice")        | from 0 to 65535
     lab.forward("home", "80", "alice")         | from 0 to 65535, not '80'
     lab.forward("home", 80, "bare")            | not behind home
+    lab.unforward("home", 4001)                | home forwards no tcp port 4001: which port, and which protocol=
 
     lab.ladder("bob")                          | there are: relay, home, alice, bare
     lab.ladder(since="x")                      | since= is a time in seconds

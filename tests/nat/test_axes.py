@@ -207,10 +207,11 @@ def test_a_port_forward_for_some_remotes_admits_no_others() -> None:
 
 def test_who_holds_an_endpoint_and_where_everybody_sees_it() -> None:
     box = make_box(udp_timeout=10, udp_unanswered_timeout=10)
-    assert box.holder(UDP, ALICE_OUTSIDE, 0) is box.external_of(UDP, ALICE, 0) is None
+    assert box.other_holder(UDP, ALICE_OUTSIDE, CAROL, 0) is box.external_of(UDP, ALICE, 0) is None
     box.outbound(udp(ALICE, BOB), 0)
-    assert (box.holder(UDP, ALICE_OUTSIDE, 1), box.external_of(UDP, ALICE, 1)) == (ALICE, ALICE_OUTSIDE)
-    assert box.holder(TCP, ALICE_OUTSIDE, 1) is None and not box.has_forward(UDP, ALICE, 1)
+    assert (box.other_holder(UDP, ALICE_OUTSIDE, CAROL, 1), box.external_of(UDP, ALICE, 1)) == (ALICE, ALICE_OUTSIDE)
+    assert box.other_holder(UDP, ALICE_OUTSIDE, ALICE, 1) is box.other_holder(TCP, ALICE_OUTSIDE, CAROL, 1) is None
+    assert box.other_holder(UDP, ALICE_OUTSIDE, CAROL, 10 * SECOND) is None and not box.has_forward(UDP, ALICE, 1)
     assert box.external_of(UDP, ALICE, 10 * SECOND) is None
     box.forward(UDP, CAROL_OUTSIDE, ALICE, 0, until=20 * SECOND)
     assert box.external_of(UDP, ALICE, 19 * SECOND) == CAROL_OUTSIDE and box.has_forward(UDP, ALICE, 19 * SECOND)
@@ -240,8 +241,8 @@ def test_a_lease_that_is_over_says_so() -> None:
 def test_a_port_forward_that_is_taken_back_is_over_at_once() -> None:
     box = make_box()
     box.forward(UDP, ALICE_OUTSIDE, ALICE, 0)
-    box.unforward(UDP, ALICE_OUTSIDE, 1)
-    box.unforward(UDP, ALICE_OUTSIDE, 1)
+    assert box.unforward(UDP, ALICE_OUTSIDE, 1)
+    assert not box.unforward(UDP, ALICE_OUTSIDE, 1)
     assert reason(box.inbound(udp(STRANGER, ALICE_OUTSIDE), 2)).startswith("no mapping")
 
 

@@ -47,3 +47,11 @@ def test_the_whole_is_filtered_and_a_stranger_s_pieces_end_there() -> None:
     stranger = ANSWER._replace(source=Endpoint("66.0.0.1", 6))
     *_, last = [box.inbound(piece, 1) for piece in cut(stranger, 600, 1)]
     assert isinstance(last, Drop) and last.reason.startswith("filtering")
+
+
+def test_a_reboot_forgets_the_pieces_too() -> None:
+    box = make_box("out-of-order")
+    first, *others = cut(LONG, 600, 1)
+    box.outbound(first, 0)
+    box.reboot(1)
+    assert all(isinstance(box.outbound(piece, 2), Held) for piece in others)

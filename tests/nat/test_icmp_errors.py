@@ -211,6 +211,15 @@ def test_a_box_that_ends_mappings_for_an_error_violates_rfc_4787_req_12() -> Non
     assert "no session" in reason(box.inbound(error(outside, ROUTER), 2 * SECOND))
 
 
+def test_but_it_ends_no_port_forward() -> None:
+    box = make_box(icmp_errors_end_mappings=True)
+    box.forward(UDP, Endpoint(BOX, 5000), ALICE, 0)
+    for second in (1, 2):
+        outside = passed(box.outbound(Packet(UDP, ALICE, BOB), second * SECOND))
+        assert outside.source.port == 5000
+        passed(box.inbound(error(outside, ROUTER), second * SECOND))
+
+
 @pytest.mark.parametrize(
     ("policy", "from_router", "from_remote"),
     [("translated", True, True), ("from-remote", False, True), ("dropped", False, False)],

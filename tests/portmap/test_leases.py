@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 from natlab.events import Journal, PortMapped, PortMapRefused, PortUnmapped
-from natlab.nat import FOREVER, NatBox, NatConfig
+from natlab.nat import FOREVER, NatBox, NatConfig, configure
 from natlab.packet import IPProtocol, Packet
 from natlab.portmap import Denial, GatewayConfig, Lease, Leases, Service, Wish
 
@@ -24,10 +24,10 @@ BOB = Endpoint("12.0.0.1", 9)
 class Table(Leases):
     """Leases whose time is an attribute."""
 
-    def __init__(self, **axes: object) -> None:
+    def __init__(self, nat: NatConfig | None = None, **axes: object) -> None:
         self.time = 0
         self.journal = Journal()
-        self.box = NatBox("home", NatConfig(), "11.0.0.1", Random(1), self.journal)
+        self.box = NatBox("home", nat or NatConfig(), "11.0.0.1", Random(1), self.journal)
         super().__init__(self.box, GatewayConfig(**axes), Random(2), self.journal, lambda: self.time)  # type: ignore[arg-type]
 
     def ask(self, internal: Endpoint, port: int = 0, seconds: int | None = 100, **wish: object) -> Lease | Denial:
@@ -120,6 +120,15 @@ def test_what_was_made_by_hand_is_not_shortened_by_a_lease() -> None:
     assert granted(table.ask(ALICE, 4001, 10)).external.port == 7000
     table.time = 10**6 * SECOND
     assert table.admits(Endpoint("11.0.0.1", 7000)) and list(table) == []
+
+
+def test_a_port_that_hosts_share_is_leased_to_none_of_them() -> None:
+    """On Linux: towards different remotes, so that each of them is seen there."""
+    table = Table(configure("linux"))
+    for host, remote in ((ALICE, BOB), (CAROL, Endpoint("13.0.0.1", 9))):
+        sent = table.box.outbound(Packet(UDP, host, remote), 0)
+        assert isinstance(sent, Packet) and sent.source.port == 4001
+    assert granted(table.ask(ALICE, 4001)).external.port != 4001
 
 
 def test_a_lying_router_tells_another_address_than_it_forwards() -> None:
