@@ -38,11 +38,13 @@ from typing import cast
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, SocketError
 from natlab.net.waiting import Waiters, WatchableStream
+from natlab.wire.inbox import Inbox
 
 READ_AHEAD = 1 << 18
 """Bytes kept for a reader before the kernel's window has to fill."""
-CHUNK = 1 << 16
-"""Bytes taken from the kernel at a time."""
+CHUNK = 2 + 65535
+"""Bytes taken from the kernel at a time: the longest Noise message with its length, so that of a busy stream each read
+is one whole message, and nothing has to be put together."""
 BACKLOG = 128
 """Connections accepted before someone asks for them; later ones are reset."""
 DATAGRAMS_AHEAD = 1024
@@ -165,7 +167,7 @@ class SystemConnection(WatchableStream, asyncio.BufferedProtocol):
         super().__init__()
         self._made = made
         self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
+        self._received = Inbox()
         self._paused = False  # we do not read: enough has been read ahead
         self._full = False  # the kernel takes no more for now
         self._ended = False  # the peer's FIN is here
@@ -175,8 +177,7 @@ class SystemConnection(WatchableStream, asyncio.BufferedProtocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # which uvloop's is not, formally
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.local = Endpoint.of(*sock.getsockname()[:2])
@@ -188,7 +189,7 @@ class SystemConnection(WatchableStream, asyncio.BufferedProtocol):
         return _LANDING.chunk
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received += _LANDING.chunk[:nbytes]
+        self._received.put(_LANDING.chunk[:nbytes])
         self.changes.wake()
         if len(self._received) >= READ_AHEAD and self._transport is not None:
             self._paused = True
@@ -220,9 +221,7 @@ class SystemConnection(WatchableStream, asyncio.BufferedProtocol):
             if self._closed is not None:
                 raise self._closed
             return None
-        with memoryview(self._received) as view:
-            data = bytes(view[:limit])
-        del self._received[:limit]
+        data = self._received.take(limit)
         if self._paused and len(self._received) < READ_AHEAD // 2 and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()

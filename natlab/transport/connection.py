@@ -265,7 +265,7 @@ class Connection:
             self._write_out()
 
     def _read_in(self) -> None:
-        while not self._has_fallen_behind:
+        while self._unanswered <= UNANSWERED or not self._has_to_send:
             data = self._secure.read_now()
             if data is None:
                 break
@@ -277,10 +277,6 @@ class Connection:
                 self._on_event(event)
             self._write_out_soon()  # whoever was woken has something to send by then, perhaps
 
-    @property
-    def _has_fallen_behind(self) -> bool:
-        return self._unanswered > UNANSWERED and self._has_to_send
-
     def _write_out(self) -> None:
         self._flushing = False
         if self._writing or self.closed is not None:
@@ -289,8 +285,8 @@ class Connection:
         try:
             if self._secure.unsent:
                 gone = self._secure.write_now(b"")
-            while not self._secure.unsent and (data := self._session.data_to_send(WRITE_SIZE)):
-                gone += self._secure.write_now(data)
+            while self._session.bytes_to_send and not self._secure.unsent:
+                gone += self._secure.write_now(self._session.data_to_send(WRITE_SIZE))
         except NatlabError as error:
             self.end(str(error))
         finally:

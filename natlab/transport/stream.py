@@ -40,7 +40,6 @@ class MuxedStream(WatchableStream):
         self._closed: str | None = None
 
     def read_now(self, limit: int = 65536) -> bytes | None:
-        self.connection.check_loop()
         if self._ahead:
             data, self._ahead = self._ahead[:limit], self._ahead[limit:]
             return data
@@ -49,6 +48,7 @@ class MuxedStream(WatchableStream):
         if data := self._session.read(self.id, limit):
             self.connection.flush()  # the window it opens
             return data
+        self.connection.check_loop()  # before anybody waits where nothing can ever come
         return b"" if self._finished else None
 
     def write_now(self, data: bytes | memoryview) -> int:

@@ -92,13 +92,13 @@ class SecureStream:
 
     def read_now(self) -> bytes | None:
         """What `read` would return; None where it would wait."""
-        while not self._ahead:
-            data = self._below.read_now()
-            if not data:
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            return data
+        while received := self._below.read_now(noise.MAX_ON_WIRE):
+            if data := self._channel.decrypt(received):
                 return data
-            self._ahead = self._channel.decrypt(data)
-        data, self._ahead = self._ahead, b""
-        return data
+        return received
 
     def write_now(self, data: bytes) -> int:
         """Encrypts and writes; what there is no room for becomes `unsent`, and goes before what comes later.

@@ -39,6 +39,7 @@ PROTOCOL_ID = "/noise"
 SIGNATURE_PREFIX = b"noise-libp2p-static-key:"
 MAX_PLAINTEXT = MAX_MESSAGE - TAG_BYTES
 _LENGTH = struct.Struct(">H")
+MAX_ON_WIRE = _LENGTH.size + MAX_MESSAGE
 
 
 class StaticKey:
@@ -108,7 +109,10 @@ class Handshake:
             NegotiationError: both ends sent stream_muxers, and have none in common.
             ClosedError: closed before the handshake was complete.
         """
-        if not data and self.channel is None:
+        if self.channel is not None:
+            self.channel.received += data
+            return
+        if not data:
             raise ClosedError("the peer closed the connection during the Noise handshake")
         self._received += data
         while self.channel is None and (message := _take_message(self._received)) is not None:
@@ -126,7 +130,7 @@ class Handshake:
         ours = self._static.muxers
         muxer = _choose(ours, their_muxers) if self._initiator else _choose(their_muxers, ours)
         send, receive = self._noise.split()
-        self.channel = Channel(peer, key, muxer, send, receive, self._received)
+        self.channel = Channel(peer, key, muxer, send, receive, bytes(self._received))
 
     def _send(self, payload: bytes) -> None:
         self._to_send += _framed(self._noise.write_message(payload))
@@ -153,9 +157,10 @@ class Channel:
         peer: who is at the other end.
         peer_key: its identity key.
         muxer: the stream multiplexer agreed on in the handshake; None: negotiate one with multistream-select.
+        received: the beginning of a message whose rest has not come yet.
     """
 
-    __slots__ = ("_receive", "_received", "_send", "muxer", "peer", "peer_key")
+    __slots__ = ("_receive", "_send", "muxer", "peer", "peer_key", "received")
 
     def __init__(
         self,
@@ -164,21 +169,21 @@ class Channel:
         muxer: str | None,
         send: CipherState,
         receive: CipherState,
-        received: bytearray,
+        received: bytes,
     ) -> None:
         self.peer = peer
         self.peer_key = peer_key
         self.muxer = muxer
         self._send = send
         self._receive = receive
-        self._received = received
+        self.received = received
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
         """Transport messages that carry `data`, each with its length in front; `data` may have any size."""
         if len(data) > MAX_PLAINTEXT:
             view = memoryview(data)
             return b"".join(self.encrypt(view[at : at + MAX_PLAINTEXT]) for at in range(0, len(view), MAX_PLAINTEXT))
-        return _framed(self._send.encrypt(data)) if data else b""
+        return _LENGTH.pack(len(data) + TAG_BYTES) + self._send.encrypt(data) if data else b""
 
     def decrypt(self, data: bytes) -> bytes:
         """Takes bytes from the wire, in pieces of any size, and returns the plaintext they complete, perhaps none.
@@ -188,16 +193,15 @@ class Channel:
         Raises:
             SecurityError: a message does not decrypt; the connection is of no more use.
         """
-        self._received += data
-        plaintexts, start, available = list[bytes](), 0, len(self._received)
-        with memoryview(self._received) as view:
-            while (body := start + _LENGTH.size) <= available:
-                end = body + _LENGTH.unpack_from(view, start)[0]
-                if end > available:
-                    break
-                plaintexts.append(self._receive.decrypt(view[body:end]))
-                start = end
-        del self._received[:start]
+        received = memoryview(self.received + data if self.received else data)
+        plaintexts, start, available = list[bytes](), 0, len(received)
+        while (body := start + _LENGTH.size) <= available:
+            end = body + _LENGTH.unpack_from(received, start)[0]
+            if end > available:
+                break
+            plaintexts.append(self._receive.decrypt(received[body:end]))
+            start = end
+        self.received = bytes(received[start:])
         return b"".join(plaintexts)
 
 

@@ -41,6 +41,7 @@ from natlab.upgrade.yamux_events import (
     StreamWritable,
 )
 from natlab.upgrade.yamux_frame import ACK, FIN, HEADER_BYTES, RST, SESSION, SYN, FrameType, GoAwayCode, Header
+from natlab.wire.inbox import Inbox
 
 __all__ = [
     "Event",
@@ -75,7 +76,7 @@ class _Stream:
     granted: int = INITIAL_WINDOW  # the size of the receive window now
     receive_window: int = INITIAL_WINDOW  # what the peer may still send
     credit: int = 0  # read by the application, not yet given back to the peer
-    received: bytearray = field(default_factory=bytearray)
+    received: Inbox = field(default_factory=Inbox)
     write_closed: bool = False
     read_closed: bool = False
 
@@ -109,7 +110,7 @@ class Session:
         self._we_go = self._peer_goes = False
         self._to_send: list[bytes | memoryview] = []
         self._events: list[Event] = []
-        self._header = bytearray()  # of the frame that is coming in
+        self._header = b""  # of the frame that is coming in
         self._body: tuple[int, int] = (SESSION, 0)  # the stream and flags of the DATA frame that is coming in
         self._body_left = 0
 
@@ -191,11 +192,9 @@ class Session:
         `b""` when there are none: wait for `StreamReadable`, unless `StreamFinished` or `StreamReset` has been.
         """
         state = self._streams.get(stream)
-        if state is None:
+        if state is None or not state.received:
             return b""
-        with memoryview(state.received) as view:
-            data = bytes(view[:limit])
-        del state.received[: len(data)]
+        data = state.received.take(limit)
         self._unread -= len(data)
         state.credit += len(data)
         if state.credit >= state.granted // 2 and not state.read_closed:
@@ -242,8 +241,7 @@ class Session:
         missing = HEADER_BYTES - len(self._header)
         self._header += view[:missing]
         if len(self._header) == HEADER_BYTES:
-            header = Header.decode(self._header)
-            self._header.clear()
+            header, self._header = Header.decode(self._header), b""
             self._on_frame(header)
         return view[missing:]
 
@@ -252,7 +250,7 @@ class Session:
         self._body_left -= len(chunk)
         stream, flags = self._body
         if state := self._streams.get(stream):
-            state.received += chunk
+            state.received.put(chunk)
             self._unread += len(chunk)
             self._events.append(StreamReadable(stream))
             if self._unread > MAX_UNREAD:
@@ -264,6 +262,8 @@ class Session:
 
     def _on_frame(self, header: Header) -> None:
         match header.type:
+            case FrameType.DATA | FrameType.WINDOW_UPDATE:
+                self._on_stream_frame(header)
             case FrameType.PING if header.flags & SYN:
                 self._send(FrameType.PING, ACK, SESSION, header.length)
             case FrameType.PING:
@@ -271,8 +271,6 @@ class Session:
             case FrameType.GO_AWAY:
                 self._peer_goes = True
                 self._events.append(GoneAway(header.length))
-            case FrameType.DATA | FrameType.WINDOW_UPDATE:
-                self._on_stream_frame(header)
 
     def _on_stream_frame(self, header: Header) -> None:
         if header.stream == SESSION:

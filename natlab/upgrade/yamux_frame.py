@@ -66,7 +66,7 @@ class Header(NamedTuple):
         return _LAYOUT.pack(0, *self)
 
     @classmethod
-    def decode(cls, data: bytes | bytearray) -> Header:
+    def decode(cls, data: bytes) -> Header:
         """Reads `HEADER_BYTES` bytes; unknown flags are kept, and mean nothing.
 
         Raises:
