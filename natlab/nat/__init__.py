@@ -19,7 +19,7 @@ Nothing here waits, sends or reads a clock, so the simulated internet and a real
     timers.py         which packets keep a session alive             quarantine.py       who is shut out
     tcp_session.py    what flags say of a connection                 tcp_window.py       what numbers say of it
     icmp_errors.py    what an error quotes, and whom it is for       answers.py          what the box itself says
-                                                                     strays.py           what came too early
+    fragments.py      pieces of packets                              strays.py           what came too early
 
 Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 5508 (ICMP), RFC 6146 section 3.5.2.2 (the TCP state machine),
 RFC 6888 (carriers), RFC 7422 (port blocks), RFC 7857 (their updates).

@@ -38,11 +38,12 @@ from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import Journal
 from natlab.nat.answers import Answers
-from natlab.nat.config import Fragments, Hairpinning, NatConfig, PortAllocation
+from natlab.nat.config import Hairpinning, NatConfig, PortAllocation
 from natlab.nat.filtering import refusal
+from natlab.nat.fragments import Pieces
 from natlab.nat.icmp_errors import ErrorTranslation
 from natlab.nat.mapping import Mapping, MappingKey, Remotes, Session, forward_key, mapping_key
-from natlab.nat.outcome import Drop, Hairpinned, Held, Wait
+from natlab.nat.outcome import Drop, Hairpinned, Wait
 from natlab.nat.pool import Pool, Share
 from natlab.nat.ports import Ports, random_free_port
 from natlab.nat.quarantine import Quarantine
@@ -50,7 +51,6 @@ from natlab.nat.strays import Strays
 from natlab.nat.table import Table
 from natlab.nat.tcp_session import LONG_LIVED, next_state
 from natlab.packet import Flag, IPProtocol, Packet, end_of
-from natlab.wire.fragments import Reassembly
 
 __all__ = ["FOREVER", "NatBox"]
 
@@ -101,7 +101,7 @@ class NatBox:
         self._quarantine = Quarantine(round(config.quarantine * _SECOND))
         self._strays = Strays(round(config.udp_unanswered_timeout * config.strays_take_ports * _SECOND))
         self._errors = ErrorTranslation(config, self._table)
-        self._reassembly = Reassembly(in_order=config.fragments is Fragments.IN_ORDER)
+        self._pieces = Pieces(config.fragments)
         self._answers = Answers(config, internal_ip or external_ip)
         self.set_addresses(external_ip, *more_external_ips)
         # what every packet needs, without a detour
@@ -128,7 +128,7 @@ class NatBox:
             if packet.quoted is not None:
                 return self._errors.outbound(packet, now_ns)
             if packet.fragment is not None:
-                whole = self._whole(packet, now_ns)
+                whole = self._pieces.add(packet, now_ns)
                 return whole if isinstance(whole, Drop) else self.outbound(whole, now_ns)
             opened = self._open(packet, now_ns)
             if isinstance(opened, Drop):
@@ -158,7 +158,7 @@ class NatBox:
             if packet.quoted is not None:
                 return self._errors.inbound(packet, now_ns)
             if packet.fragment is not None:
-                whole = self._whole(packet, now_ns)
+                whole = self._pieces.add(packet, now_ns)
                 return whole if isinstance(whole, Drop) else self.inbound(whole, now_ns)
             admitted = self._admit(packet, now_ns)
             if isinstance(admitted, Drop):
@@ -174,13 +174,6 @@ class NatBox:
         elif packet.quoted is not None:
             return self._errors.inbound(packet, now_ns)
         return Packet(packet.protocol, session.seen, session.mapping.internal, *packet[3:])
-
-    def _whole(self, packet: Packet, now: int) -> Packet | Drop:
-        """The packet that this piece completes. It leaves whole; a link that needs to will cut it again."""
-        if self.config.fragments is Fragments.NONE:
-            return Drop("fragments (none): this box drops pieces of packets (RFC 4787 REQ-14)")
-        result = self._reassembly.add(packet, now)
-        return Held(result) if isinstance(result, str) else result
 
     def still_due(self, wait: Wait, now_ns: int) -> bool:
         """Whether the reply of a `Drop` that had to wait is to be sent: nobody inside has dialled the sender."""
@@ -198,7 +191,7 @@ class NatBox:
             self._table.end(mapping, "reboot: the box forgot everything", now_ns)
         self._shut_out.clear()
         self._strays.clear()
-        self._reassembly.clear()
+        self._pieces.clear()
         self.up_since = now_ns
         if external_ips:
             self.set_addresses(*external_ips)
@@ -273,6 +266,8 @@ class NatBox:
         is_hairpin = self.config.translates and remote.ip in self.external_ips
         if protocol == _ICMP and (refused := self._answers.to_ping_from_inside(packet, self.external_ips)):
             return refused
+        if self.config.confuses_addresses and internal.ip in self.external_ips:
+            return Drop(f"conflict: {internal.ip} is this box's own address outside (RFC 4787 REQ-7)")
         if is_hairpin and self.config.hairpinning is Hairpinning.NONE:
             return Drop(f"hairpinning: {remote} is this box's own address, and it does not hairpin (RFC 4787 REQ-9)")
         if protocol == _TCP and packet.flags & (_SYN | _ACK | _RST) != _SYN:

@@ -32,8 +32,10 @@ translate nothing: hosts behind them are seen at their own addresses.
 "linux" looks endpoint-independent from outside too, until two hosts want one port towards one remote, or a datagram
 comes too early (`ports.py`, `strays.py`). It gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a
 TCP connection that opens 120 s where RFC 5382 REQ-5 demands 240, a ping 30 s where RFC 5508 REQ-2 demands 60, and a
-stranger's SYN an RST at once where RFC 5382 REQ-4 wants silence; its rule for UDP conversations is in `timers.py`. All
-that it keeps and breaks is measured by `natlab.lab.report`, and a test holds that against nft itself.
+stranger's SYN an RST at once where RFC 5382 REQ-4 wants silence. A host inside that has the box's own address is cut
+off, ICMP errors about nothing leak out, and a flood of first pieces shuts out all others for a while. Its rule for UDP
+conversations is in `timers.py`. All that it keeps and breaks is measured by `natlab.lab.report`, and a test holds that
+against nft itself.
 
 Not modelled, of Linux: that a ping's replies start its timer again, the TCP timers for a SYN received (60 s), the last
 ACK (30 s) and the time from a FIN to its acknowledgement (120 s). Of pf: 30 s once a second datagram has gone
@@ -48,7 +50,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from natlab.nat.config import Behaviour, Hairpinning, NatConfig, PortAllocation, UdpRefresh, UnsolicitedSyn
+from natlab.nat.config import Behaviour, Fragments, Hairpinning, NatConfig, PortAllocation, UdpRefresh, UnsolicitedSyn
 
 __all__ = ["CATALOGUE", "Evidence", "Preset"]
 
@@ -99,7 +101,10 @@ _LINUX = NatConfig(
     checks_sequence_numbers=True,
     unsolicited_syn=UnsolicitedSyn.RST,
     icmp_query_timeout=30.0,
+    icmp_errors_leak=True,
     icmp_when_full=False,
+    fragments=Fragments.FIRST_COME,
+    confuses_addresses=True,
     hairpinning=Hairpinning.NONE,
     strays_take_ports=True,
 )

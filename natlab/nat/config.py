@@ -13,6 +13,7 @@
     icmp_..., answers_ping   do pings and ICMP errors pass, how, and what    RFC 5508, RFC 4787 REQ-12, RFC 5382
                              does the box itself say?                        REQ-9, REQ-10
     fragments                do pieces of packets pass?                      RFC 4787 section 11
+    confuses_addresses       may a host have the box's own address?          RFC 4787 section 4.4
     hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.2
     strays_take_ports        does what came too early stand in the way?      `strays.py`
     quarantine               is an unexpected packet held against anybody?   `quarantine.py`
@@ -95,10 +96,10 @@ class UdpRefresh(StrEnum):
 
 
 class Fragments(StrEnum):
-    """What happens to the pieces of a packet, of which only the first has ports: put together in whatever order they
-    come (RFC 4787 REQ-14), or only in order, or dropped."""
+    """What happens to the pieces of a packet; the table in `fragments.py` explains each."""
 
     OUT_OF_ORDER = "out-of-order"
+    FIRST_COME = "first-come"
     IN_ORDER = "in-order"
     NONE = "none"
 
@@ -159,8 +160,12 @@ class NatConfig:
         icmp_query_timeout: seconds a ping's mapping outlives the last request (RFC 5508 REQ-2: 60 or more).
         icmp_errors: see `IcmpErrors`.
         icmp_errors_end_mappings: whether an ICMP error ends the mapping it is about; RFC 4787 REQ-12 forbids it.
+        icmp_errors_leak: whether an ICMP error from inside about nothing that came in leaves as it is, from the
+            internal address (RFC 5508 REQ-5 wants it dropped).
         icmp_when_full: whether a host learns by ICMP that there is no room, or no port, for it (RFC 5508 REQ-8).
         fragments: see `Fragments`.
+        confuses_addresses: whether a host inside whose address the box has outside is taken for the box itself, and
+            gets nothing out; RFC 4787 REQ-7 forbids it.
         answers_ping: whether the box answers pings to its own external addresses (RFC 1122 section 3.2.2.6).
         hairpinning: see `Hairpinning`; None is "none". A firewall has none: a host inside is known by its own address.
         strays_take_ports: whether an unsolicited datagram makes its port unusable towards its sender for
@@ -198,9 +203,11 @@ class NatConfig:
     icmp_query_timeout: float = 60.0
     icmp_errors: IcmpErrors = IcmpErrors.TRANSLATED
     icmp_errors_end_mappings: bool = False
+    icmp_errors_leak: bool = False
     icmp_when_full: bool = True
     answers_ping: bool = True
     fragments: Fragments = Fragments.OUT_OF_ORDER
+    confuses_addresses: bool = False
     hairpinning: Hairpinning | None = Hairpinning.EXTERNAL_SOURCE
     strays_take_ports: bool = False
     quarantine: float = 0.0

@@ -17,8 +17,10 @@ a session that lives:
                           comes from the external address (REQ-5), goes to the remote
 
 An error about a packet between two hosts inside, which hairpins, is translated outward and then inward (REQ-7). Type
-and code stay (REQ-4b, REQ-5b). An error opens no mapping, refreshes none and ends none (RFC 4787 REQ-12, RFC 5382
-REQ-10, RFC 5508 REQ-6): anybody on the way can forge one. A box that ends a mapping for it can be had too.
+and code stay (REQ-4b, REQ-5b). An error about no packet of a session is dropped; but Linux lets one from inside out as
+it is, from the internal address (`icmp_errors_leak`). An error opens no mapping, refreshes none and ends none (RFC 4787
+REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6): anybody on the way can forge one. A box that ends a mapping for it can be had
+too.
 
 Not modelled: a rate limit; errors that a box makes of its own accord, other than for a stranger's SYN and for want of
 room (`box.py`).
@@ -42,6 +44,7 @@ class ErrorTranslation:
     def __init__(self, config: NatConfig, table: Table) -> None:
         self._policy = config.icmp_errors
         self._ends_mappings = config.icmp_errors_end_mappings
+        self._leaks = config.icmp_errors_leak
         self._translates = config.translates
         self._table = table
 
@@ -50,7 +53,7 @@ class ErrorTranslation:
         quoted, icmp = _parts(error)
         session = self._table.outward.get((quoted.protocol, quoted.destination, quoted.source))
         if refused := self._refusal(error, quoted, session, now):
-            return refused
+            return error if self._leaks else refused
         assert session is not None
         external = session.mapping.external
         translated = error._replace(

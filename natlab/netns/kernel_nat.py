@@ -18,9 +18,10 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any, Self, TypeVar
 
+from natlab.endpoint import Endpoint
 from natlab.errors import DecodeError, LabError
 from natlab.netns.namespace import Namespace
-from natlab.packet import Packet
+from natlab.packet import Fragment, IPProtocol, Packet
 from natlab.wire import ip
 
 __all__ = ["MASQUERADE", "KernelNat", "TunPlug"]
@@ -43,36 +44,35 @@ _SETTINGS = {
 
 
 class TunPlug:
-    """One side of the box. What the kernel cuts on its way out is put together again; it sends the pieces in order."""
+    """One side of the box."""
 
     def __init__(self, tun: int) -> None:
         self._tun = tun
-        self._begun = b""  # a packet whose last piece has not come yet
+        self._begun: list[bytes] = []  # pieces of a packet, of which some have not come yet
 
     def send(self, packet: Packet) -> None:
         os.write(self._tun, ip.encode(packet))
 
     def received(self) -> list[Packet]:
-        packets = []
+        packets: list[Packet] = []
         while data := self._read():
             try:
-                if whole := self._whole(data):
-                    packets.append(ip.decode(whole))
+                packets += self._pieces(data) if _is_piece(data) else [ip.decode(data)]
             except DecodeError:  # the kernel looks for IPv6 routers
                 continue
         return packets
 
-    def _whole(self, data: bytes) -> bytes:
-        """The packet that is complete now; b"" if a piece is missing."""
-        more, offset = data[6] & 0x20, int.from_bytes(data[6:8], "big") & 0x1FFF
-        if data[0] >> 4 != 4 or not (more or offset):
-            return data
-        self._begun = self._begun + data[20:] if offset else data
-        if more:
-            return b""
-        length = len(self._begun).to_bytes(2, "big")
-        header = self._begun[:2] + length + self._begun[4:6] + bytes(2) + self._begun[8:10] + bytes(2) + data[12:20]
-        return header[:10] + ip.checksum(header).to_bytes(2, "big") + header[12:] + self._begun[20:]
+    def _pieces(self, data: bytes) -> list[Packet]:
+        """The pieces of a packet in the order in which they came, once all are there: each knows the whole."""
+        self._begun.append(data)
+        begun = sorted(self._begun, key=_offset)
+        body = b"".join(piece[20:] for piece in begun)
+        if _has_more(begun[-1]) or len(body) != _offset(begun[-1]) + len(begun[-1]) - 20:
+            return []
+        pieces, self._begun = self._begun, []
+        whole = ip.decode(_header_of(begun[0], 20 + len(body)) + body)
+        ends = Endpoint(whole.source.ip, 0), Endpoint(whole.destination.ip, 0)
+        return [Packet(IPProtocol.FRAGMENT, *ends, df=False, fragment=_fragment(piece, whole)) for piece in pieces]
 
     def _read(self) -> bytes:
         try:
@@ -81,11 +81,34 @@ class TunPlug:
             return b""
 
 
+def _is_piece(data: bytes) -> bool:
+    return data[0] >> 4 == 4 and (_has_more(data) or _offset(data) > 0)
+
+
+def _has_more(data: bytes) -> bool:
+    return bool(data[6] & 0x20)  # flags:3 | fragment offset:13
+
+
+def _offset(data: bytes) -> int:
+    return 8 * (int.from_bytes(data[6:8], "big") & 0x1FFF)
+
+
+def _fragment(data: bytes, whole: Packet) -> Fragment:
+    return Fragment(whole, int.from_bytes(data[4:6], "big"), _offset(data), len(data) - 20, _has_more(data))
+
+
+def _header_of(piece: bytes, length: int) -> bytes:
+    """The IPv4 header of the whole packet that begins with this piece."""
+    header = piece[:2] + length.to_bytes(2, "big") + piece[4:6] + bytes(2) + piece[8:10] + bytes(2) + piece[12:20]
+    return header[:10] + ip.checksum(header).to_bytes(2, "big") + header[12:]
+
+
 class KernelNat:
     """A namespace that forwards between `inside` and `outside`, from `__enter__` to `__exit__`.
 
     Attributes:
         hosts: the addresses of those inside.
+        mtu: of the link outside, in bytes; inside it is 1500.
         settle: seconds after which what a packet causes at once can be read.
 
     Args:
@@ -95,6 +118,7 @@ class KernelNat:
     """
 
     hosts = tuple(f"192.168.1.{number}" for number in range(2, 10))
+    mtu = 1400
     settle = 0.002
 
     def __init__(self, rules: str = MASQUERADE, settings: dict[str, int] | None = None, patience: float = 5.0) -> None:
@@ -102,6 +126,7 @@ class KernelNat:
         self._rules = rules
         self._settings = _SETTINGS | (settings or {})
         self._undo = ExitStack()
+        self._external = "11.0.0.1"
         self.inside: TunPlug
         self.outside: TunPlug
 
@@ -109,7 +134,7 @@ class KernelNat:
         with ExitStack() as undo:
             self._namespace = undo.enter_context(Namespace("box"))
             self.inside = self._plug(undo, "inside", "192.168.1.1", to="192.168.1.0/24")
-            self.outside = self._plug(undo, "outside", "11.0.0.1", to="default")
+            self.outside = self._plug(undo, "outside", self._external, to="default", mtu=self.mtu)
             self._nft(self._rules)
             for key, value in self._settings.items():
                 self._namespace.set(key, value)
@@ -122,12 +147,17 @@ class KernelNat:
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
 
+    def readdress(self, ip: str) -> None:
+        """The network outside gives the box another address."""
+        self._namespace.readdress("outside", self._external, ip)
+        self._external = ip
+
     def get(self, key: str) -> int:
         """One of the kernel's numbers, e.g. `net.netfilter.nf_conntrack_udp_timeout`."""
         return self._namespace.get(key)
 
-    def _plug(self, undo: ExitStack, device: str, address: str, to: str) -> TunPlug:
-        tun = self._namespace.plug_in(address, device=device, to=to)
+    def _plug(self, undo: ExitStack, device: str, address: str, to: str, mtu: int = 1500) -> TunPlug:
+        tun = self._namespace.plug_in(address, device=device, to=to, mtu=mtu)
         undo.callback(os.close, tun)
         return TunPlug(tun)
 

@@ -112,12 +112,13 @@ class Namespace:
         with self.entered():
             return socket.socket(family, kind, protocol)
 
-    def plug_in(self, *addresses: str, device: str = DEVICE, to: str = "default") -> int:
+    def plug_in(self, *addresses: str, device: str = DEVICE, to: str = "default", mtu: int = 1500) -> int:
         """Gives the namespace addresses and a route, all on one TUN device. It sends from the first.
 
         Args:
             device: its name in the namespace.
             to: where the route leads: everywhere, or a network such as 192.168.1.0/24.
+            mtu: the longest packet that the namespace sends there, in bytes.
 
         Returns:
             The file descriptor of its other end: whole IP packets, one for each read and write, without blocking.
@@ -128,12 +129,17 @@ class Namespace:
             fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TUN | _IFF_NO_PI))
             for address in addresses:
                 _ip("-n", self.name, "addr", "add", f"{address}/32", "dev", device)
-            _ip("-n", self.name, "link", "set", device, "up")
+            _ip("-n", self.name, "link", "set", device, "mtu", str(mtu), "up")
             _ip("-n", self.name, "route", "add", to, "dev", device)
         except BaseException:
             os.close(tun)
             raise
         return tun
+
+    def readdress(self, device: str, old: str, new: str) -> None:
+        """Gives a TUN device another address."""
+        _ip("-n", self.name, "addr", "add", f"{new}/32", "dev", device)
+        _ip("-n", self.name, "addr", "del", f"{old}/32", "dev", device)
 
     def set(self, key: str, value: int | str) -> None:
         """Sets one of the kernel's numbers for this namespace, e.g. `net.ipv4.tcp_syn_retries`."""

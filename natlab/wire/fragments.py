@@ -21,9 +21,11 @@ from collections.abc import Iterator
 from natlab.endpoint import Endpoint
 from natlab.packet import Fragment, IPProtocol, Packet
 
-__all__ = ["MOST", "TIMEOUT", "Reassembly", "cut"]
+__all__ = ["FIRST_COME_MOST", "KEPT", "MOST", "TIMEOUT", "Reassembly", "cut"]
 
 MOST = 64  # datagrams that may wait at a time; the oldest gives way
+KEPT = "fragments: kept until the others are there"  # the one answer of `Reassembly.add` that gives up nothing
+FIRST_COME_MOST = 2048  # those that came first stay; Linux has 4 MiB for them (net.ipv4.ipfrag_high_thresh)
 TIMEOUT = 30_000_000_000  # nanoseconds, as in Linux (net.ipv4.ipfrag_time)
 
 
@@ -64,10 +66,12 @@ class Reassembly:
 
     Args:
         in_order: pieces must come in order, the first one first; else the datagram is given up.
+        first_come: whether new datagrams are refused where too many wait already, instead of the oldest given up.
     """
 
-    def __init__(self, in_order: bool = False) -> None:
+    def __init__(self, in_order: bool = False, first_come: bool = False) -> None:
         self._in_order = in_order
+        self._first_come = first_come
         self._waiting: dict[tuple[str, str, int], _Waiting] = {}
 
     def add(self, packet: Packet, now: int) -> Packet | str:
@@ -76,6 +80,8 @@ class Reassembly:
         assert piece is not None
         key = packet.source.ip, packet.destination.ip, piece.identification
         waiting = self._find(key, now)
+        if waiting is None:
+            return "fragments: too many wait for their others, and those that came first stay"
         end = piece.offset + piece.length
         came_to = max(waiting.pieces.values(), default=0)
         if waiting.overlaps(piece.offset, end) or (self._in_order and piece.offset != came_to):
@@ -85,18 +91,28 @@ class Reassembly:
         if not piece.more:
             waiting.end = end
         if not waiting.is_whole:
-            return "fragments: kept until the others are there"
+            return KEPT
         del self._waiting[key]
         return piece.whole._replace(ttl=packet.ttl, flight=packet.flight, df=False)
 
     def clear(self) -> None:
         self._waiting.clear()
 
-    def _find(self, key: tuple[str, str, int], now: int) -> _Waiting:
+    def _find(self, key: tuple[str, str, int], now: int) -> _Waiting | None:
         waiting = self._waiting.get(key)
         if waiting is None or waiting.expires <= now:
             self._waiting.pop(key, None)
-            if len(self._waiting) >= MOST:
-                del self._waiting[next(iter(self._waiting))]
+            if not self._make_room(now):
+                return None
             waiting = self._waiting[key] = _Waiting(now + TIMEOUT)
         return waiting
+
+    def _make_room(self, now: int) -> bool:
+        """Whether one more datagram may wait; they stand in the order in which their time is over."""
+        if len(self._waiting) < (FIRST_COME_MOST if self._first_come else MOST):
+            return True
+        oldest = next(iter(self._waiting))
+        if self._first_come and self._waiting[oldest].expires > now:
+            return False
+        del self._waiting[oldest]
+        return True

@@ -37,6 +37,22 @@ def reason(result: object) -> str:
     return result.reason
 
 
+# The box's own address inside
+
+
+@pytest.mark.parametrize("confused", [False, True])
+def test_rfc_4787_req_7_a_host_inside_may_have_the_address_that_the_box_has_outside(confused: bool) -> None:
+    box = make_box(confuses_addresses=confused)
+    twin = Endpoint(BOX, 4001)
+    sent = box.outbound(udp(twin, BOB), 0)
+    if confused:
+        assert reason(sent) == f"conflict: {BOX} is this box's own address outside (RFC 4787 REQ-7)"
+    else:
+        assert sent == udp(Endpoint(BOX, 4001), BOB)
+        assert box.inbound(udp(BOB, Endpoint(BOX, 4001)), 1) == udp(BOB, twin)
+    assert box.outbound(udp(ALICE, BOB), 2) != sent
+
+
 # Hairpinning
 
 

@@ -24,10 +24,10 @@ def make_box(fragments: str) -> NatBox:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-@pytest.mark.parametrize("fragments", ["out-of-order", "in-order", "none"])
+@pytest.mark.parametrize("fragments", ["out-of-order", "first-come", "in-order", "none"])
 def test_rfc_4787_req_14_in_which_order_pieces_pass_both_ways(fragments: str, order: tuple[int, ...]) -> None:
     box = make_box(fragments)
-    passes = fragments == "out-of-order" or (fragments == "in-order" and order == (0, 1, 2))
+    passes = fragments in ("out-of-order", "first-come") or (fragments == "in-order" and order == (0, 1, 2))
     box.outbound(Packet(IPProtocol.UDP, ALICE, BOB), 0)
     for verb, packet, translated in (
         (box.outbound, LONG, LONG._replace(source=OUTSIDE)),
@@ -39,6 +39,14 @@ def test_rfc_4787_req_14_in_which_order_pieces_pass_both_ways(fragments: str, or
         assert all(isinstance(result, Drop) for result in results[:-1])
         if passes:
             assert all(isinstance(result, Held) for result in results[:-1])
+
+
+def test_a_piece_that_is_not_kept_is_a_drop_with_its_reason() -> None:
+    box = make_box("out-of-order")
+    first, *_ = cut(LONG, 600, 1)
+    assert isinstance(box.outbound(first, 0), Held)
+    again = box.outbound(first, 0)
+    assert isinstance(again, Drop) and not isinstance(again, Held) and "given up" in again.reason
 
 
 def test_the_whole_is_filtered_and_a_stranger_s_pieces_end_there() -> None:

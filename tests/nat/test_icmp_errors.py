@@ -186,6 +186,14 @@ def test_rfc_5508_req_5_from_inside_neither() -> None:
     assert "no session" in reason(box.outbound(error(Packet(UDP, BOB, ALICE), ALICE.ip), 300 * SECOND))
 
 
+def test_from_inside_linux_lets_it_out_as_it_is_and_from_outside_it_does_not() -> None:
+    box = make_box(icmp_errors_leak=True)
+    box.outbound(Packet(UDP, ALICE, BOB), 0)
+    about_nothing = error(Packet(UDP, BOB, CAROL), CAROL.ip)
+    assert box.outbound(about_nothing, 1) == about_nothing
+    assert "no session" in reason(box.inbound(error(Packet(UDP, ALICE_OUTSIDE, CAROL), ROUTER), 1))
+
+
 def test_rfc_4787_req_12_and_rfc_5382_req_10_an_error_opens_refreshes_and_ends_nothing() -> None:
     for protocol in (UDP, TCP, ICMP):
         journal = Journal()

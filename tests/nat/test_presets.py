@@ -52,7 +52,7 @@ def test_the_report_from_outside_measures_what_the_table_says(name: str) -> None
     mapping, filtering, ports, udp, tcp, stranger, hairpins, _ = ROWS[name]
     measured = nat_report(name).table.set_index("requirement").measured
     assert measured["RFC 4787 REQ-5"].startswith("{} s unanswered, {} s answered;".format(*udp.split("/")))
-    assert measured["RFC 5382 REQ-5"].startswith(f"{tcp} s open;")
+    assert measured["RFC 5382 REQ-5"].startswith(f"{tcp} s open,")
     at_once, admitted = "answered at once" in measured["RFC 5382 REQ-4"], "admits" in measured["RFC 5382 REQ-4"]
     assert (at_once, admitted) == (stranger == "rst", filtering == "EI")
     found = {"none": "it does not translate", "no": "a host is not reached", "yes": "from the external endpoint"}

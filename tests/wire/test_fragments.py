@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from natlab.endpoint import Endpoint
 from natlab.packet import IPProtocol, Packet, echo_request
 from natlab.wire import ip, pcapng
-from natlab.wire.fragments import MOST, TIMEOUT, Reassembly, cut
+from natlab.wire.fragments import FIRST_COME_MOST, MOST, TIMEOUT, Reassembly, cut
 from natlab.wire.pcapng import Sighting
 
 A, B = Endpoint("192.168.1.2", 4001), Endpoint("12.0.0.1", 9000)
@@ -106,6 +106,17 @@ def test_rfc_4787_req_14a_a_flood_of_first_pieces_costs_no_more_than_a_full_tabl
         reassembly.add(pieces(number=number)[0], 0)
     assert len(reassembly._waiting) == MOST
     assert [reassembly.add(piece, 0) for piece in pieces(number=10**6)][-1] == LONG
+
+
+def test_who_keeps_those_that_came_first_takes_no_others_until_their_time_is_over() -> None:
+    reassembly = Reassembly(first_come=True)
+    for number in range(FIRST_COME_MOST):
+        reassembly.add(pieces(number=number)[0], 0)
+    one, two, three = pieces(number=10**6)
+    assert "came first" in str(reassembly.add(one, TIMEOUT - 1))
+    assert len(reassembly._waiting) == FIRST_COME_MOST
+    assert [reassembly.add(piece, 0) for piece in pieces(number=0)[1:]][-1] == LONG
+    assert [reassembly.add(piece, TIMEOUT) for piece in (one, two, three)][-1] == LONG
 
 
 @pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")

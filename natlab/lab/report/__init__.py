@@ -11,6 +11,7 @@
     behaviour.py     questions that are the same for UDP and TCP
     silence.py       how timers are found
     udp.py           RFC 4787
+    fragments.py     ... sections 10 and 11
     tcp.py           RFC 5382, RFC 7857 section 2
     icmp.py          RFC 5508, and the ICMP of the other two
     measure.py       all of them, one after the other

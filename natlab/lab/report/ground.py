@@ -8,7 +8,9 @@ nothing more, and it does not matter to it what the box is:
     Simulated                  a NAT router of `natlab.sim` with any configuration; time is virtual
     natlab.netns.KernelNat     Linux's nftables in a network namespace; time is real
 
-*Not modelled*: links. Packets take no time to the box and back, so nothing crosses unless the prober lets it.
+The link outside takes packets of `MTU` bytes at most, the one inside longer ones.
+
+*Not modelled*: time on links. Packets are there and back at once, so nothing crosses unless the prober lets it.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ from natlab.events import Journal
 from natlab.nat import NatConfig
 from natlab.packet import Packet
 from natlab.sim import Internet, SimLoop
+from natlab.sim.capture import Tap
+from natlab.sim.links.mtu import limited
 
 __all__ = ["Ground", "Plug", "Simulated"]
 
 T = TypeVar("T")
 
 HOSTS = 8  # behind the box
+MTU = 1400  # bytes, of the link outside
 WEEKS = 3_000_000.0  # seconds; Linux keeps an idle TCP connection for 432,000
 
 
@@ -39,7 +44,7 @@ class Plug(Protocol):
         ...
 
     def received(self) -> list[Packet]:
-        """What has come out of the box on this side since the last call."""
+        """What has come out of the box on this side since the last call, pieces of packets as pieces."""
         ...
 
 
@@ -48,11 +53,13 @@ class Ground(Protocol):
 
     Attributes:
         hosts: the addresses of the computers inside; those of all others are outside.
+        mtu: of the link outside, in bytes.
         settle: seconds after which what a packet caused at once has come out.
         patience: seconds; no silence is tried that is longer.
     """
 
     hosts: tuple[str, ...]
+    mtu: int
     settle: float
     patience: float
 
@@ -61,6 +68,10 @@ class Ground(Protocol):
 
     @property
     def outside(self) -> Plug: ...
+
+    def readdress(self, ip: str) -> None:
+        """The network outside gives the box another address, as DHCP may."""
+        ...
 
     def run(self, main: Awaitable[T]) -> T:
         """Runs the prober's coroutine to its end."""
@@ -95,18 +106,24 @@ class Simulated:
         rng_for: the random numbers of an owner, by name.
     """
 
+    mtu = MTU
     settle = 0.001
     patience = WEEKS
 
     def __init__(self, config: NatConfig, rng_for: Callable[[str], Random]) -> None:
         self._loop = SimLoop()  # type: ignore[abstract]  # what it lacks raises NotImplementedError
-        router = Internet(self._loop, Journal(kinds=()), rng_for).nat("box", config)
+        journal = Journal(kinds=())
+        self._router = router = Internet(self._loop, journal, rng_for).nat("box", config)
         self.inside = SimulatedPlug(router.forward)
         self.outside = SimulatedPlug(router.receive)
         self.hosts = tuple(str(router.lan.network[number]) for number in range(2, 2 + HOSTS))
         for ip in self.hosts:
             router.attach(ip, self.inside.arrives)
-        router.connect(self.outside.arrives)  # instead of the internet
+        tap = Tap("box", self._loop, journal)
+        router.connect(limited(MTU, router.too_big_outward, tap, self.outside.arrives))  # instead of the internet
+
+    def readdress(self, ip: str) -> None:
+        self._router.reboot(ip, *self._router.box.external_ips[1:])
 
     def run(self, main: Awaitable[T]) -> T:
         return self._loop.run(main, limit=1000 * self.patience)

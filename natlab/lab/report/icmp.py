@@ -1,12 +1,15 @@
 """RFC 5508, NAT Behavioral Requirements for ICMP, and the ICMP of RFC 4787 and RFC 5382: each requirement, measured.
 
-Section 9 of RFC 5508 lists them, 3 to 8 explain them. An error is sent by zoe, who stands for a router on the way:
+Section 9 of RFC 5508 lists them, 3 to 8 explain them. REQ-10 is about the box as a router, which says itself what it
+cannot pass on; of that `fragments.py` has the packets that are too long. An error is sent by zoe, who stands for a
+router on the way:
 
     alice ── datagram or SYN ──> box ──> xenia               never gets there, says zoe:
     alice <── ICMP error ─────── box <── zoe                 quoting the packet as it was outside
 
-*Not measured*: REQ-3 (the prober's checksums are right, and IP options it has none), the half of REQ-6 that forbids a
-refresh, REQ-9 to REQ-11 (ICMP of the box as a router).
+*Not measured*: REQ-2a (what may be configured); REQ-3 (checksums and IP options are bytes, and packets are values
+here); REQ-9, REQ-10b and REQ-11 (what a box may do); REQ-10c and REQ-10d (source quench, the DS field: packets have
+neither here); REQ-10f (a rate limit, which a box may choose).
 """
 
 from __future__ import annotations
@@ -86,8 +89,8 @@ async def _passed(prober: Prober, protocol: int, kind: IcmpKind) -> bool:
     return seen is not None and await _told(prober, seen, kind, alice)
 
 
-async def _told(prober: Prober, seen: Packet, kind: IcmpKind, alice: Endpoint) -> bool:
-    error = icmp_error(kind, prober.zoe().ip, seen, MTU if kind is IcmpKind.TOO_BIG else 0)
+async def _told(prober: Prober, seen: Packet, kind: IcmpKind, alice: Endpoint, by: str = "") -> bool:
+    error = icmp_error(kind, by or prober.zoe().ip, seen, MTU if kind is IcmpKind.TOO_BIG else 0)
     assert error is not None
     for got in (await prober.send(error)).inside:
         if got.icmp is not None and got.icmp.quoted is not None:
@@ -120,6 +123,19 @@ async def unreachable_for_udp(prober: Prober) -> Finding:
     return await _all_passed(prober, (UDP,), UNREACHABLE)
 
 
+async def errors_from_anywhere(prober: Prober) -> Finding:
+    """The same error from xenia, whom alice has sent to, and from zoe, a router on the way."""
+    alice = prober.alice()
+    seen = await _seen(prober, UDP, alice)
+    assert seen is not None
+    kind = IcmpKind.HOST_UNREACHABLE
+    from_remote = await _told(prober, seen, kind, alice, by=prober.xenia().ip)
+    from_router = await _told(prober, seen, kind, alice)
+    if not from_remote and not from_router:
+        return not_applicable("errors from nobody reach the sender")
+    return judged(from_router, "from routers, too" if from_router else "from the remote only")
+
+
 async def unreachable_for_tcp(prober: Prober) -> Finding:
     return await _all_passed(prober, (TCP,), UNREACHABLE)
 
@@ -144,6 +160,21 @@ async def tcp_survives(prober: Prober) -> Finding:
 
 async def ping_survives(prober: Prober) -> Finding:
     return await _survives(prober, ICMP)
+
+
+async def no_refresh(prober: Prober) -> Finding:
+    """An error about alice's ping at three quarters of its timer, and the reply as long after it."""
+    timer = await closes_after(prober)
+    if timer is None:
+        return not_measured(f"the timer is longer than the {prober.patience:.0f} s that were tried")
+    alice = prober.alice()
+    seen = await _seen(prober, ICMP, alice)
+    assert seen is not None
+    await prober.wait(0.75 * timer)
+    await _told(prober, seen, IcmpKind.HOST_UNREACHABLE, alice)
+    await prober.wait(0.75 * timer)
+    refreshed = bool((await prober.send(echo_reply(seen))).to(alice))
+    return judged(not refreshed, f"an error starts the {timer} s {'again' if refreshed else 'not again'}")
 
 
 async def _survives(prober: Prober, protocol: int) -> Finding:
@@ -182,6 +213,17 @@ async def errors_from_inside(prober: Prober) -> Finding:
     return judged(False, "it does not get out")
 
 
+async def errors_from_inside_about_nothing(prober: Prober) -> Finding:
+    """Alice complains about a datagram that yves might have sent, but has not."""
+    alice = prober.alice()
+    error = icmp_error(IcmpKind.PORT_UNREACHABLE, alice.ip, prober.first(UDP, prober.yves(), alice))
+    assert error is not None
+    outcome = await prober.send(error)
+    if outcome.outside:
+        return judged(False, f"it leaves, from {outcome.outside[0].source.ip}")
+    return judged(not outcome.inside, "answered" if outcome.inside else "met with silence")
+
+
 async def hairpinned_errors(prober: Prober) -> Finding:
     """Bob calls alice's door, and alice says that nobody is there any more."""
     meeting = await behaviour.meet_inside(prober, UDP)
@@ -213,12 +255,62 @@ async def refusal(prober: Prober) -> Finding:
     return not_applicable(f"a host gets {CROWD} mappings and more")
 
 
+# The box as a router
+
+
+async def time_exceeded(prober: Prober) -> Finding:
+    """A datagram each way that has no hop left."""
+    alice = prober.alice()
+    door = await prober.opens(UDP, alice, prober.xenia())
+    assert door is not None
+    told = {
+        "inside": await _last_hop(prober, alice, prober.xenia()),
+        "outside": await _last_hop(prober, prober.xenia(), door),
+    }
+    silent = [side for side, was_told in told.items() if not was_told]
+    return judged(
+        not silent, f"a sender {' and '.join(silent)} is not told" if silent else "the sender is told, on both sides"
+    )
+
+
+async def _last_hop(prober: Prober, source: Endpoint, to: Endpoint) -> bool:
+    """Whether the sender of a datagram with TTL 1 is told that it could go no further, as it sent it."""
+    outcome = await prober.send(prober.first(UDP, source, to)._replace(ttl=1))
+    told = [packet for packet in (*outcome.inside, *outcome.outside) if packet.destination.ip == source.ip]
+    return any(
+        packet.icmp is not None and packet.icmp.kind is IcmpKind.TIME_EXCEEDED and _ends(packet.quoted) == (source, to)
+        for packet in told
+    )
+
+
+def _ends(quoted: Packet | None) -> tuple[Endpoint, Endpoint] | None:
+    return quoted and quoted[1:3]
+
+
+async def silence_on_errors(prober: Prober) -> Finding:
+    """An error about alice's datagram that has no hop left: an error about it could go on for ever."""
+    seen = await _seen(prober, UDP, prober.alice())
+    assert seen is not None
+    error = icmp_error(IcmpKind.HOST_UNREACHABLE, prober.zoe().ip, seen)
+    assert error is not None
+    answered = (await prober.send(error._replace(ttl=1))).outside
+    return judged(not answered, "an error about an error is sent" if answered else "no error is sent about an error")
+
+
 MUST, SHOULD, _ = Level
 
 REQUIREMENTS = tuple(
     Requirement(*row)
     for row in (
         (4787, "REQ-12", MUST, "9", "An ICMP error does not end the mapping that it is about.", udp_survives),
+        (
+            4787,
+            "REQ-12a",
+            SHOULD,
+            "9",
+            "ICMP errors are let in from anywhere, not from the remote alone.",
+            errors_from_anywhere,
+        ),
         (
             4787,
             "REQ-12b",
@@ -256,8 +348,19 @@ REQUIREMENTS = tuple(
             "An error from inside reaches the remote, from the external address.",
             errors_from_inside,
         ),
+        (
+            5508,
+            "REQ-5, none",
+            SHOULD,
+            "4.2.2",
+            "... and is dropped if nothing like that came in.",
+            errors_from_inside_about_nothing,
+        ),
         (5508, "REQ-6", MUST, "4.3", "An error does not end the ping that it is about.", ping_survives),
+        (5508, "REQ-6, refresh", MUST, "4.3", "... nor start its timer again.", no_refresh),
         (5508, "REQ-7", MUST, "5", "Errors pass between two hosts inside: hairpinning.", hairpinned_errors),
         (5508, "REQ-8", SHOULD, "6", "A host for which there is no room is told so by ICMP.", refusal),
+        (5508, "REQ-10a", MUST, "7.2", "A packet that has made all its hops is answered by ICMP.", time_exceeded),
+        (5508, "REQ-10e", SHOULD, "7", "... but never an ICMP error (RFC 1812 section 4.3.2.7).", silence_on_errors),
     )
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from natlab.lab.report import icmp, tcp, udp
+from natlab.lab.report import fragments, icmp, tcp, udp
 from natlab.lab.report.ground import Ground, Simulated
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Requirement, Row
@@ -28,7 +28,7 @@ def _place(requirement: Requirement) -> tuple[int, int]:
 
 
 REQUIREMENTS: tuple[Requirement, ...] = tuple(
-    sorted((*udp.REQUIREMENTS, *tcp.REQUIREMENTS, *icmp.REQUIREMENTS), key=_place)
+    sorted((*udp.REQUIREMENTS, *fragments.REQUIREMENTS, *tcp.REQUIREMENTS, *icmp.REQUIREMENTS), key=_place)
 )
 
 

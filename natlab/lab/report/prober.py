@@ -15,13 +15,14 @@ all three. No two probes share a port.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
 from natlab.lab.report.ground import Ground
 from natlab.packet import Flag, IPProtocol, Packet, echo_request
+from natlab.wire.fragments import Reassembly
 
 __all__ = ["ACK", "FIN", "RST", "SYN", "Outcome", "Prober", "Talk"]
 
@@ -34,14 +35,22 @@ REMOTE_PORT = 7000
 
 
 class Outcome(NamedTuple):
-    """What came out of the box on each side after a packet went in."""
+    """What came out of the box on each side after a packet went in; what came in pieces is there in pieces."""
 
     inside: list[Packet]
     outside: list[Packet]
 
     def to(self, end: Endpoint) -> list[Packet]:
-        """What came to one computer's endpoint."""
-        return [packet for packet in (*self.inside, *self.outside) if packet.destination == end]
+        """What came to one computer's endpoint, put together."""
+        return [packet for packet in _whole((*self.inside, *self.outside)) if packet.destination == end]
+
+
+def _whole(packets: Iterable[Packet]) -> Iterator[Packet]:
+    reassembly = Reassembly()
+    for packet in packets:
+        whole = packet if packet.fragment is None else reassembly.add(packet, 0)
+        if isinstance(whole, Packet):
+            yield whole
 
 
 class Prober:
@@ -52,11 +61,13 @@ class Prober:
 
     Attributes:
         hosts: the addresses of all computers inside.
+        mtu: bytes; the link outside takes no longer packets.
         patience: seconds; no silence is tried that is longer.
     """
 
     def __init__(self, ground: Ground) -> None:
         self.hosts = ground.hosts
+        self.mtu = ground.mtu
         self.patience = ground.patience
         self._ground = ground
         self._ports = count(FIRST_PORT)
@@ -81,6 +92,10 @@ class Prober:
     def zoe(self, port: int = REMOTE_PORT) -> Endpoint:
         return Endpoint(ZOE, port)
 
+    def readdress_box(self, ip: str) -> None:
+        """From now on the box has this address outside."""
+        self._ground.readdress(ip)
+
     # Packets
 
     async def send(self, *packets: Packet) -> Outcome:
@@ -100,9 +115,13 @@ class Prober:
     def _outcome(self) -> Outcome:
         return Outcome(self._ground.inside.received(), self._ground.outside.received())
 
+    def number(self) -> int:
+        """One that no other packet has."""
+        return next(self._numbers)
+
     def first(self, protocol: int, source: Endpoint, to: Endpoint, payload: bytes = b"") -> Packet:
         """The first packet of a conversation, which no other packet equals."""
-        number = next(self._numbers)
+        number = self.number()
         if protocol == IPProtocol.TCP:
             return Packet(protocol, source, to, payload, flags=SYN, seq=number * 1_000_000, window=WINDOW)
         if protocol == IPProtocol.ICMP:
