@@ -2,7 +2,7 @@
 
 lab.py        Lab: build and break; run.py time; look.py what it shows: tables, pictures, captures
 boxes.py      what lab.nat asks for, as configurations
-bare.py       bare hosts and their sockets; this_computer.py the reader's own, over loopback
+bare.py       bare hosts; bare_sockets.py their sockets; this_computer.py the reader's own, over loopback
 bad_input.py  what people hand to a lab's verbs, checked
 classify.py   what a host found out about its NAT by STUN
 seed.py       chance, derived from the seed and the owner's name

@@ -15,12 +15,14 @@ from numbers import Integral, Real
 from types import NoneType
 from typing import TypeGuard
 
+from natlab.endpoint import Endpoint, parse_ip
 from natlab.errors import LabError
 from natlab.events import Event
 from natlab.lab.topology import CORE
 from natlab.protocol.dcutr import RoleProfile
 from natlab.protocol.reservations import RelayLimits
 
+LONGEST_NAME = 40  # characters
 MIN_KEEPALIVE = 0.1  # seconds; below, a lab does little else
 
 
@@ -36,16 +38,34 @@ def check_time(given: object, what: str) -> None:
         raise ValueError(f"{what} is a time in seconds, not {given!r}")
 
 
-def check_whole(given: object, what: str) -> None:
-    """Raises ValueError unless it is a whole number, 0 or more."""
-    if not isinstance(given, Integral) or isinstance(given, bool) or given < 0:
-        raise ValueError(f"{what} is a whole number, 0 or more, not {given!r}")
+def check_whole(given: object, what: str, least: int = 0, most: float = math.inf) -> None:
+    """Raises ValueError unless it is a whole number in this range."""
+    if not isinstance(given, Integral) or isinstance(given, bool) or not least <= int(given) <= most:
+        reach = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        raise ValueError(f"{what} is a whole number, {reach}, not {given!r}")
+
+
+def check_port(given: object, what: str) -> None:
+    """Raises ValueError unless it is one port; 0, which means any elsewhere, is none."""
+    if given == 0:
+        raise ValueError(f"{what} takes one port: which? 0 means any")
+    Endpoint.of("0.0.0.0", given)  # type: ignore[arg-type]  # it looks at the type
+
+
+def checked_ip(given: object, what: str) -> str:
+    """The text of an IP address; raises ValueError if it is none."""
+    try:
+        return str(parse_ip(str(given)))
+    except ValueError:
+        raise ValueError(f"{what} is an address such as '192.168.1.1', not {given!r}") from None
 
 
 def check_name(given: object) -> None:
     """Raises ValueError unless it can name a host or NAT in tables and pictures."""
-    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+    if not isinstance(given, str) or not given.isprintable() or given.strip() != given or not given:
         raise ValueError(f"a name is a word or two of text, such as 'alice', not {given!r}")
+    if len(given) > LONGEST_NAME:
+        raise ValueError(f"{given[:20]!r}... is too long for a name in pictures: {LONGEST_NAME} characters at most")
     if given == CORE:
         raise ValueError(f"{CORE!r} is what lies between the hosts: choose another name")
 
@@ -80,6 +100,8 @@ def check_node(relay_service: object, hole_punching: object, keepalive: object) 
 
 def check_awaitable(given: object, run: str) -> None:
     """Raises ValueError unless time can pass until it is done."""
+    if inspect.iscoroutine(given) and inspect.getcoroutinestate(given) != inspect.CORO_CREATED:
+        raise ValueError(f"{given.__name__}(...) has been run already: call the verb again, and hand that over")
     if inspect.isawaitable(given):
         return
     if callable(given):
@@ -109,6 +131,8 @@ def check_callable_now(given: object) -> None:
 def unknown(name: object, known: Iterable[str], what: str = "") -> LabError:
     """The complaint about a name that nobody in the lab has; objects are to be named."""
     names = list(known)
+    if isinstance(name, list | tuple):
+        return LabError(f"names go one by one, {', '.join(map(repr, name))}, not in a {type(name).__name__}")
     there = f"there are: {', '.join(names) or 'none yet'}"
     own = getattr(name, "name", None)
     if own in names:

@@ -1,8 +1,6 @@
 """Bare computers, for the lessons below libp2p: hosts with sockets that a notebook can hold.
 
-    host.listen(port)  ──> BareListener ──accept()──> BareConnection     TCP
-    host.dial(to)      ─────────────────────────────> BareConnection
-    host.udp(port)     ──> BareUdpSocket ──receive()──> Datagram         UDP
+    host.listen(port), host.dial(to), host.udp(port)    ──> sockets, see `natlab.lab.bare_sockets`
     host.classify(stun server)                          ──> Classification   which NAT am I behind?
     host.ping(to), host.traceroute(to)                  ──> how far, and what is on the way
     host.map_port(port)                                 ──> PortMapping      open to strangers, by the gateway
@@ -18,20 +16,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import pandas as pd
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError, SocketError, UnreachableError
 from natlab.lab import bad_input, pinging
+from natlab.lab.bare_sockets import BareConnection, BareListener, BareSocket, BareUdpSocket, SocketRow, To
 from natlab.lab.classify import Classification
 from natlab.lab.pinging import Named
 from natlab.lab.views.frame import frame
-from natlab.net import Network, TcpConnection, TcpListener, UdpSocket
+from natlab.net import Network, TcpConnection
 from natlab.packet import IPProtocol
 from natlab.portmap import GatewayConfig, PortMapper, PortMapping, Service
 from natlab.portmap.mapper import LIFETIME, ORDER
@@ -45,32 +44,6 @@ T = TypeVar("T")
 S = TypeVar("S", bound="BareSocket")
 
 DIAL_TIMEOUT = 3.0  # seconds; enough for two SYNs, the first and its repetition one second later
-
-
-class SocketRow(NamedTuple):
-    """
-    Columns:
-        made_by: string, listen, dial, accept or udp.
-        local: string, IP:PORT of this end.
-        remote: string, IP:PORT of the other end; "" for a listener and for UDP.
-        reuse_port: bool, whether SO_REUSEPORT is set; an accepted connection has it from its listener.
-    """
-
-    made_by: str
-    local: str
-    remote: str
-    reuse_port: bool
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Datagram:
-    """One UDP datagram as its receiver got it: the bytes, and the endpoint it came from."""
-
-    data: bytes
-    source: Endpoint
-
-    def __repr__(self) -> str:
-        return f"{self.data!r} from {self.source}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -174,9 +147,10 @@ class BareHost:
         Raises:
             SocketError: EADDRINUSE, another socket has one of the ports.
         """
-        bad_input.check_one_of(ports, (tuple,), "ports= is a pair of ports, such as (3478, 3479)")
+        if not isinstance(ports, tuple) or len(ports) != 2:
+            raise ValueError(f"ports= is a pair of ports, such as (3478, 3479), not {ports!r}")
         for port in ports:
-            Endpoint.of(self.ip, port)
+            bad_input.check_port(port, "a STUN server")
         bad_input.check_one_of(alternate, (BareHost, type(None)), "alternate= is another host, made by lab.host(...)")
         second = None if alternate is None else Site(alternate._network, alternate.ip)
         server = StunServer(Site(self._network, self.ip), second, ports)
@@ -224,7 +198,10 @@ class BareHost:
         """
         if protocol not in ("tcp", "udp"):
             raise ValueError(f'the protocol is "tcp" or "udp", not {protocol!r}')
-        address = gateway or self._network.gateway()
+        bad_input.check_port(port, "what is to be opened")
+        bad_input.check_port(external_port or port, "external_port=")
+        bad_input.check_whole(lifetime, "lifetime=", most=2**32 - 1)
+        address = self._network.gateway() if gateway is None else bad_input.checked_ip(gateway, "gateway=")
         if address is None:
             raise UnreachableError(f"{self.name} has no gateway that it knows of: if there is one, name it (gateway=)")
         services = ORDER if by is None else GatewayConfig(services=(by,)).services  # type: ignore[arg-type]
@@ -238,7 +215,9 @@ class BareHost:
 
         Args:
             to: an address, a host, or a NAT box, which stands for its external address.
+            timeout: seconds to wait for the reply.
         """
+        bad_input.check_seconds(timeout, "timeout=")
         return await pinging.ping(self._network, to, timeout)
 
     async def traceroute(
@@ -250,6 +229,8 @@ class BareHost:
             most: hops after which it gives up.
             timeout: seconds to wait for each answer.
         """
+        bad_input.check_seconds(timeout, "timeout=")
+        bad_input.check_whole(most, "most=", most=255)
         return frame(pinging.HopRow, [hop async for hop in pinging.hops(self._network, to, most, timeout)])
 
     @property
@@ -295,105 +276,3 @@ class BareHost:
     def _forget(self, socket: BareSocket) -> None:
         if socket in self._open:
             self._open.remove(socket)
-
-
-class BareSocket:
-    """What the four kinds of sockets have in common.
-
-    Attributes:
-        host: the computer it is on.
-        local: its endpoint there.
-        row: how `host.sockets` shows it.
-    """
-
-    def __init__(self, host: BareHost, local: Endpoint, row: SocketRow, end: Callable[[], None]) -> None:
-        self.host = host
-        self.local = local
-        self.row = row
-        self._end = end
-
-    def close(self) -> None:
-        """Closes it and frees its port, at once: a connection ends with RST, the other end's read with ClosedError."""
-        self.host._forget(self)
-        self._end()
-
-
-class BareListener(BareSocket):
-    """A listening TCP socket."""
-
-    def __init__(self, host: BareHost, listener: TcpListener, reuse_port: bool) -> None:
-        row = SocketRow("listen", str(listener.local), "", reuse_port)
-        super().__init__(host, listener.local, row, listener.close)
-        self._listener = listener
-
-    def __repr__(self) -> str:
-        return f"<{self.host.name} listens at TCP {self.local}{_flag(self.row)}>"
-
-    async def accept(self) -> BareConnection:
-        """Waits for the next connection."""
-        return self.host._accepted(await self._listener.accept(), self.row.reuse_port)
-
-
-class BareConnection(BareSocket):
-    """A TCP connection. `remote` is the other end as this end sees it: behind a NAT that is the external endpoint."""
-
-    def __init__(self, host: BareHost, connection: TcpConnection, made_by: str, reuse_port: bool) -> None:
-        row = SocketRow(made_by, str(connection.local), str(connection.remote), reuse_port)
-        super().__init__(host, connection.local, row, connection.reset)
-        self.remote = connection.remote
-        self._connection = connection
-
-    def __repr__(self) -> str:
-        arrow = "->" if self.row.made_by == "dial" else "<-"
-        return f"<{self.host.name} TCP {self.local} {arrow} {self.remote}{_flag(self.row)}>"
-
-    async def write(self, data: bytes | str) -> None:
-        """Sends all of it; text as UTF-8.
-
-        Raises:
-            ClosedError: the connection was reset or closed.
-        """
-        await self._connection.write(_bytes(data))
-
-    async def read(self) -> bytes:
-        """Waits for bytes and returns what is there; `b""` once the other end has closed its side.
-
-        Raises:
-            ClosedError: the connection was reset.
-        """
-        return await self._connection.read()
-
-
-class BareUdpSocket(BareSocket):
-    """A bound UDP socket: one endpoint for every peer."""
-
-    def __init__(self, host: BareHost, socket: UdpSocket, reuse_port: bool) -> None:
-        super().__init__(host, socket.local, SocketRow("udp", str(socket.local), "", reuse_port), socket.close)
-        self._socket = socket
-
-    def __repr__(self) -> str:
-        return f"<{self.host.name} UDP {self.local}{_flag(self.row)}>"
-
-    async def send(self, data: bytes | str, to: To) -> None:
-        """Sends one datagram, text as UTF-8. It is on its way when this returns, and may be lost."""
-        remote = self.host.resolve(to)
-        if remote.version != self.local.version:
-            raise ValueError(f"{self.local} cannot send to {remote}: one is IPv4, the other IPv6: bind with ipv6=True")
-        self._socket.send(_bytes(data), remote)
-
-    async def receive(self) -> Datagram:
-        """Waits for the next datagram."""
-        return Datagram(*await self._socket.receive())
-
-
-To = Endpoint | str | BareSocket
-"""Where to: an endpoint, its text, or a socket that has one."""
-
-
-def _bytes(data: bytes | str) -> bytes:
-    bad_input.check_one_of(data, (bytes, str), "what to send is bytes, or text")
-    return data.encode() if isinstance(data, str) else data
-
-
-def _flag(row: SocketRow) -> str:
-    return ", SO_REUSEPORT" if row.reuse_port else ""

@@ -11,6 +11,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from natlab.errors import LabError
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Figure:
@@ -39,5 +41,11 @@ class Figure:
         return f'<img alt="{escape(f"{self.title}. {self.alt}")}" src="{source}" style="max-width:100%">'
 
     def save(self, path: str | Path) -> None:
-        """Writes the SVG to a file."""
+        """Writes the SVG to a file.
+
+        Raises:
+            LabError: its name does not end in .svg; it may be a file of another kind.
+        """
+        if Path(path).suffix != ".svg":
+            raise LabError(f"{path} is no name for this picture: end it in .svg")
         Path(path).write_text(self.svg, encoding="utf-8")

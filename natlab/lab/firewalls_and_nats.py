@@ -22,7 +22,7 @@ import pandas as pd
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError, NatlabError
 from natlab.events import PacketSeen, Verdict
-from natlab.lab.bare import BareUdpSocket
+from natlab.lab.bare_sockets import BareUdpSocket
 from natlab.lab.checks import Feedback
 from natlab.lab.lab import Lab
 from natlab.lab.udp_timers import let_in_after

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
+from natlab.lab import bad_input
 from natlab.lab.topology import Place
 from natlab.packet import IPProtocol
 from natlab.portmap import GatewayConfig
@@ -22,6 +23,8 @@ def configure(gateway: GatewayConfig | Iterable[str]) -> GatewayConfig | None:
     """
     if isinstance(gateway, GatewayConfig):
         return gateway
+    if not isinstance(gateway, Iterable):
+        raise LabError(f'gateway= names services, gateway=("nat-pmp", "pcp", "upnp"), not {gateway!r}')
     try:
         config = GatewayConfig(services=(gateway,) if isinstance(gateway, str) else tuple(gateway))  # type: ignore[arg-type]
     except ValueError as error:
@@ -29,13 +32,14 @@ def configure(gateway: GatewayConfig | Iterable[str]) -> GatewayConfig | None:
     return config if config.services else None
 
 
-def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: int, ipv6: bool) -> Endpoint:
+def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: int | None, ipv6: bool) -> Endpoint:
     """A port forward without an end; see `Lab.forward`. In a firewall, it is a hole for one endpoint."""
     if host.behind != router.name:
         where = f"behind {host.behind}" if host.behind else "on the public internet"
         raise LabError(f"{host.name} is {where}, not behind {router.name}: forward to a computer behind {router.name}")
-    if port == 0:
-        raise ValueError("which port? 0 means any, and one has to be named")
+    to_port = port if to_port is None else to_port
+    bad_input.check_port(port, "a port forward")
+    bad_input.check_port(to_port, "to_port=")
     if ipv6 and not host.ip6:
         raise LabError(f"{host.name} has no IPv6 address: make it with ipv6=True, or leave ipv6= out")
     router, ip = (_half(router, True), host.ip6) if ipv6 else (router, host.ip)

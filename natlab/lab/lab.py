@@ -123,6 +123,8 @@ class Lab(Run, Look):
         name = self._free_name(preset) if name is None else name
         self._check_place(name, behind)
         services = gateways.configure(gateway)
+        if services is not None:
+            self._check_idle("to start a gateway's services")
         firewall, lan = ipv6_firewall(ipv6), lan or carrier_lan(preset, behind)
         router = self._internet.nat(
             name, config, address, behind=behind, lan=lan, ipv6=firewall, link=link, gateway=services
@@ -173,6 +175,7 @@ class Lab(Run, Look):
             ValueError: an argument that is not of its kind; the message says what is.
         """
         self._check_place(name, behind, vpn)
+        self._check_idle("to make a node")
         bad_input.check_node(relay_service, hole_punching, keepalive)
         host = self._internet.host(
             name, address, ipv4=ipv4, ipv6=ipv6, behind=behind, vpn=vpn, delay=delay, loss=loss, link=link
@@ -269,7 +272,7 @@ class Lab(Run, Look):
             LabError: no such NAT or host, it is not behind this NAT, or somebody else has the port.
             ValueError: no port.
         """
-        return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port or port, ipv6)
+        return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port, ipv6)
 
     def unforward(self, nat: NatRouter | str, port: int, *, protocol: str = "tcp", ipv6: bool = False) -> None:
         """Takes a port forward back, and ends the conversations through it.
@@ -282,14 +285,18 @@ class Lab(Run, Look):
 
     def _nat(self, nat: NatRouter | str) -> NatRouter:
         self._check_open()
-        name = nat.name if isinstance(nat, NatRouter) else nat
-        if name not in self._internet.nats:
-            raise bad_input.unknown(name, self._internet.nats, "NAT ")
-        return self._internet.nats[name]
+        nats = self._internet.nats
+        for name, known in nats.items():
+            if nat is known or nat == name:
+                return known
+        raise _stranger(nat, nats) if isinstance(nat, NatRouter) else bad_input.unknown(nat, nats, "NAT ")
 
     def _place(self, host: BareHost | Node | NatRouter | str) -> Place:
-        (name,) = self._known([host if isinstance(host, str) else host.name])
-        return next(place for place in self._places if place.name == name)
+        made = {**self._internet.nats, **self.nodes, **self.hosts}
+        for place in self._places:
+            if host is made[place.name] or host == place.name:
+                return place
+        raise bad_input.unknown(host, made) if isinstance(host, str) else _stranger(host, made)
 
     # ---- break
 
@@ -329,15 +336,19 @@ class Lab(Run, Look):
 
     # ---- measure
 
-    def nat_report(self, box: NatRouter) -> Report:
+    def nat_report(self, box: NatRouter | str) -> Report:
         """Which rules of the RFCs a NAT box keeps, each measured by probes; a twin of it is probed, on a bench.
 
         Raises:
             LabError: it is no NAT box of this lab.
         """
-        if box not in self._internet.nats.values():
-            raise LabError(f"nat_report takes a NAT box of this lab, made by lab.nat(...), not {box!r}")
-        return report_on(box.name, box.box.config, self.seed)
+        nat = self._nat(box)
+        return report_on(nat.name, nat.box.config, self.seed)
+
+
+def _stranger(thing: object, known: Iterable[str]) -> LabError:
+    """The complaint about a thing that was not made by this lab."""
+    return LabError(f"{thing!r} is not of this lab: name one of {', '.join(known) or 'its places; there are none yet'}")
 
 
 def _place_of(host: Host, kind: Kind, behind: NatRouter | None, vpn: NatRouter | None) -> Place:

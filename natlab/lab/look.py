@@ -1,7 +1,7 @@
 """Looking at a lab: tables, ladders, maps and captures, all of them views of its journal.
 
     tables     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches
-               lab.port_mappings
+               lab.port_mappings; LabError if the lab was told not to record what they show
     graph      lab.reachability
     pictures   lab.ladder(...)  lab.replay(...)  lab.draw(...)
     capture    lab.pcap(path)
@@ -21,7 +21,16 @@ import networkx as nx
 import pandas as pd
 
 from natlab.errors import LabError
-from natlab.events import Journal
+from natlab.events import (
+    AddressObserved,
+    ConnectionOpened,
+    Event,
+    Journal,
+    MappingCreated,
+    PacketSeen,
+    PortMapped,
+    PunchEnded,
+)
 from natlab.host import Node
 from natlab.lab import bad_input, capture, views
 from natlab.lab import draw as drawing
@@ -34,6 +43,7 @@ from natlab.wire import pcapng
 if TYPE_CHECKING:
     from ipywidgets import VBox
 
+CAPTURES = (".pcapng", ".pcap")
 _MAPPING_COLUMNS = ("box", "internal", "external", "remote", "created", "last_used")
 
 
@@ -59,31 +69,37 @@ class Look(ABC):
     @property
     def packets(self) -> pd.DataFrame:
         """Each packet at each place; columns: `natlab.lab.views.packets`."""
+        self._check_recorded(PacketSeen)
         return views.packets(self.journal)
 
     @property
     def mappings(self) -> pd.DataFrame:
         """Each NAT mapping over its life; columns: `natlab.lab.views.mappings`."""
+        self._check_recorded(MappingCreated)
         return views.mappings(self.journal, self.now)
 
     @property
     def port_mappings(self) -> pd.DataFrame:
         """Each port a gateway was asked for; columns: `natlab.lab.views.port_mappings`."""
+        self._check_recorded(PortMapped)
         return views.port_mappings(self.journal, self.now)
 
     @property
     def observations(self) -> pd.DataFrame:
         """Who told whom which observed address; columns: `natlab.lab.views.observations`."""
+        self._check_recorded(AddressObserved)
         return views.observations(self.journal, self._names)
 
     @property
     def connections(self) -> pd.DataFrame:
         """Each connection, both ends in one row; columns: `natlab.lab.views.connections`."""
+        self._check_recorded(ConnectionOpened)
         return views.connections(self.journal, self._names)
 
     @property
     def punches(self) -> pd.DataFrame:
         """Each attempt at a hole punch; columns: `natlab.lab.views.punches`."""
+        self._check_recorded(PunchEnded)
         return views.punches(self.journal, self._names)
 
     @property
@@ -156,6 +172,7 @@ class Look(ABC):
         Raises:
             LabError: no such place, or the file cannot be written.
         """
+        self._check_recorded(PacketSeen)
         if self._known(places):
             cards = capture.interfaces(self._topology, places)
             seen = capture.seen_at(self.journal, self._topology, places)
@@ -185,6 +202,11 @@ class Look(ABC):
                 raise bad_input.unknown(name, known)
         return names
 
+    def _check_recorded(self, kind: type[Event]) -> None:
+        """An empty table would say that nothing happened."""
+        if not self.journal.wants(kind):
+            raise LabError(f"this lab does not record {kind.__name__}, which this shows: leave record= of Lab(...) out")
+
     def _window(self, hosts: Sequence[str], since: float, until: float) -> Sequence[str]:
         """Whose lines a ladder has, once the times are checked."""
         bad_input.check_time(since, "since=")
@@ -200,6 +222,8 @@ class Look(ABC):
 def _file(path: str | Path) -> BinaryIO:
     """The file to write to; raises LabError if it cannot be written."""
     bad_input.check_one_of(path, (str, Path), "a capture goes to a file, such as 'lab.pcapng'")
+    if Path(path).suffix not in CAPTURES:
+        raise LabError(f"{path} is no name for a capture, and may be a file of another kind: end it in {CAPTURES[0]}")
     try:
         return Path(path).open("wb")
     except OSError as error:

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from natlab.errors import LabError
-from natlab.lab.bare import BareConnection, BareHost, BareListener, BareSocket, Refusal, attempt
+from natlab.lab.bare import BareHost, Refusal, attempt
+from natlab.lab.bare_sockets import BareConnection, BareListener, BareSocket
 from natlab.lab.checks import Feedback
 from natlab.lab.figure import Figure
 from natlab.lab.lab import Lab

@@ -36,7 +36,8 @@ from typing import Literal, NamedTuple
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError
-from natlab.lab.bare import BareConnection, BareHost, BareListener, Refusal, attempt
+from natlab.lab.bare import BareHost, Refusal, attempt
+from natlab.lab.bare_sockets import BareConnection, BareListener
 from natlab.lab.lab import Lab
 from natlab.protocol.stun import binding_request
 from natlab.wire import stun

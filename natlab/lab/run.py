@@ -104,7 +104,8 @@ class Run:
         """
         self._check_open()
         bad_input.check_seconds(seconds, "when something happens")
-        bad_input.check_callable_now(verb)
+        with bad_input.dropping(verb):
+            bad_input.check_callable_now(verb)
         if seconds < self.now:
             raise ValueError(f"it is {self.now:.3f} s already: choose a later time than {seconds} s")
         self._loop.call_at(seconds, verb, *arguments)
@@ -112,6 +113,11 @@ class Run:
     def close(self) -> None:
         """Ends everything that runs in the lab. The journal stays."""
         self._loop.close()
+
+    def _check_idle(self, what: str) -> None:
+        """For what lets time pass itself."""
+        if self._loop.is_running():
+            raise LabError(f"{what} takes time, and time is passing already: do it between two runs of the lab")
 
     def _check_open(self) -> None:
         if self._loop.is_closed():

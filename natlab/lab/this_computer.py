@@ -21,7 +21,8 @@ from typing import TypeVar
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.lab import bad_input
-from natlab.lab.bare import BareHost, To
+from natlab.lab.bare import BareHost
+from natlab.lab.bare_sockets import To
 from natlab.net.sockets import SystemNetwork
 from natlab.sim import SimLoop
 

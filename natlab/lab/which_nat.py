@@ -17,7 +17,7 @@ import pandas as pd
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
-from natlab.lab.bare import BareUdpSocket
+from natlab.lab.bare_sockets import BareUdpSocket
 from natlab.lab.checks import Feedback
 from natlab.lab.classify import Classification
 from natlab.lab.lab import Lab

@@ -165,6 +165,10 @@ class NatRouter(Router):
         for ip in (self.gateway_ip, *MULTICAST_GROUPS):
             self.attach(ip, self._own)
 
+    def __repr__(self) -> str:
+        kind = "NAT" if self.translates else "firewall"
+        return f"<{kind} {self.name} at {self.external_ip}, inside {self.lan.network}>"
+
     def run_gateway(self, gateway: Gateway, deliver: Deliver) -> None:
         """From now on packets to the router itself go to `deliver`, the host on which its services run."""
         self.gateway = gateway

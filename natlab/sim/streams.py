@@ -99,6 +99,8 @@ class SimTcpConnection(WatchableStream):
     def _check_open(self) -> None:
         if self.tcb.state is State.CLOSED:
             why = os.strerror(self.tcb.error) if self.tcb.error else "closed by both ends"
+            if self.tcb.error == errno.ECONNABORTED:
+                why = "closed at this end"
             raise ClosedError(f"connection {self.local} to {self.remote}: {why}")
 
     # ---- between the state machine and the host

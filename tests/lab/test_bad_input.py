@@ -27,6 +27,19 @@ class Scene(Lab):
     def plug_in(self, **options):
         return self.node("n", **options)
 
+    def done(self):
+        """A coroutine that has been run."""
+
+        async def done():
+            await asyncio.sleep(0.0)
+
+        coroutine = done()
+        self.run(coroutine)
+        return coroutine
+
+    async def inside(self, verb):
+        return verb()
+
     def send(self, data, to="11.0.0.1:9"):
         async def main():
             await (await self.bare.udp()).send(data, to)
@@ -56,6 +69,11 @@ def rows(text):
     lab.at(-1, lab.partition, "home")          | 0 or more, not -1
     lab.at(5, "partition")                     | a function, such as lab.partition
     lab.at(5, lab.alice.dial, lab.relay)       | dial takes time
+    lab.at(5, lab.alice.dial(lab.relay))       | a function, such as lab.partition
+    lab.run(lab.done())                        | done(...) has been run already
+    lab.run(lab.inside(lambda: lab.node("n"))) | to make a node takes time
+    lab.run(lab.inside(lambda: lab.nat(gateway="pcp"))) | a gateway's services takes time
+    lab.run(lab.inside(lambda: lab.advance(1))) | already running
     lab.run(None)                              | such as alice.dial(relay), not None
     lab.run(lab.alice.dial)                    | call it, dial(...)
     lab.run(asyncio.sleep(1), limit=-1)        | limit= is a finite number
@@ -70,6 +88,8 @@ def rows(text):
     lab.node("  ")                             | a name is a word or two
     lab.node("two\\nlines")                    | a name is a word or two
     lab.node(None)                             | a name is a word or two
+    lab.node("alice ")                         | a name is a word or two
+    lab.node("x" * 41)                         | 40 characters at most
     lab.host(3)                                | a name is a word or two
     lab.nat("home", name="")                   | a name is a word or two
     lab.node("internet")                       | choose another name
@@ -100,23 +120,40 @@ def rows(text):
     lab.partition()                            | whose link?
     lab.partition("alic")                      | did you mean 'alice'?
     lab.partition(lab.alice)                   | name it, 'alice'
+    lab.partition(["alice", "bare"])           | one by one, 'alice', 'bare'
     lab.heal(3)                                | there are: relay, home, alice, bare
     lab.reboot("hom")                          | did you mean 'home'?
-    lab.forward("home", 0, "alice")            | which port?
+    lab.forward("home", 0, "alice")            | takes one port: which?
     lab.forward("home", 70000, "alice")        | from 0 to 65535
     lab.forward("home", "80", "alice")         | from 0 to 65535, not '80'
     lab.forward("home", 80, "bare")            | not behind home
     lab.unforward("home", 4001)                | home forwards no tcp port 4001: which port, and which protocol=
+    lab.forward("home", 80, "alice", to_port=0)  | to_port= takes one port
+    lab.forward("home", 80, 5)                 | 5 is not of this lab
+    lab.forward("home", 80, Scene().alice)     | is not of this lab: name one of home, relay
+    lab.forward(["home"], 80, "alice")         | one by one
+    lab.reboot(["home"])                       | one by one, 'home'
+    lab.reboot(Lab().nat("home"))              | <NAT home at 11.0.0.1, inside 192.168.1.0/24> is not of this lab
+    lab.nat_report(Lab().nat("home"))          | is not of this lab: name one of home
+    lab.nat(gateway=True)                      | gateway= names services
 
     lab.ladder("bob")                          | there are: relay, home, alice, bare
     lab.ladder(since="x")                      | since= is a time in seconds
     lab.ladder(since=5, until=1)               | exchange them
     lab.ladder(show=["nothing"])               | it can show: handshake
+    lab.ladder(show="udp")                     | a list of words, such as ['handshake'], not 'udp'
+    lab.ladder(show=5)                         | a list of words
+    lab.ladder(["relay", "alice"])             | one by one, 'relay', 'alice'
+    lab.ladder().save("lab.png")               | end it in .svg
+    lab.pcap("lesson.ipynb")                   | end it in .pcapng
+    Lab(record=()).packets                     | does not record PacketSeen
+    Lab(record=()).mappings                    | does not record MappingCreated
+    Lab(record=()).pcap("lab.pcapng")          | does not record PacketSeen
     lab.replay("bob")                          | there are: relay, home, alice, bare
     lab.draw("home")                           | a map needs a computer
     lab.pcap("nowhere/lab.pcapng")             | cannot be written: No such file
     lab.pcap(3)                                | a capture goes to a file
-    lab.nat_report("home")                     | a NAT box of this lab
+    lab.nat_report("hom")                      | did you mean 'home'?
 
     lab.run(lab.alice.dial(lab.alice))         | cannot dial itself
     lab.run(lab.alice.dial("relay"))           | an address begins with /
@@ -146,17 +183,28 @@ def rows(text):
     lab.run(lab.bare.dial("11.0.0.1:80", timeout=NAN))  | timeout= is a finite number
     lab.send(None)                             | bytes, or text
     lab.send("x", None)                        | where to?
+    lab.send("x" * 65508)                      | room for 65507 bytes, not 65508
+    lab.run(lab.bare.ping(lab.relay))          | ping what?
+    lab.run(lab.bare.ping("11.0.0.1", timeout="x"))  | timeout= is a finite number
+    lab.run(lab.bare.traceroute("11.0.0.1", most=256))  | most= is a whole number, 0 to 255
+    lab.run(lab.bare.map_port(0))              | takes one port
+    lab.run(lab.bare.map_port(70000))          | from 0 to 65535
+    lab.run(lab.bare.map_port(80, external_port="x"))  | from 0 to 65535
+    lab.run(lab.bare.map_port(80, lifetime=-1))  | lifetime= is a whole number, 0 to 4294967295
+    lab.run(lab.bare.map_port(80, gateway="home"))  | gateway= is an address
     lab.run(lab.bare.classify("11.0.0.1:1", "quic"))  | "udp" or "tcp"
     lab.run(lab.bare.serve_stun(alternate=3))  | another host
     lab.run(lab.bare.serve_stun(ports=(-1, 2)))  | from 0 to 65535
     lab.run(lab.bare.serve_stun(ports=3))      | a pair of ports
+    lab.run(lab.bare.serve_stun(ports=(1,)))   | a pair of ports
+    lab.run(lab.bare.serve_stun(ports=(0, 1))) | takes one port
 """),
 )
 def test_bad_input_says_what_to_do_and_loses_nothing(verb, hint, recwarn):
     lab = Scene()
     before = lab.now, lab.places, list(lab.nodes), list(lab.hosts)
     with pytest.raises((LabError, ValueError)) as error:
-        eval(verb, globals(), {"lab": lab})
+        eval(verb, {**globals(), "lab": lab})
     assert hint in str(error.value)
     assert (lab.now, lab.places, list(lab.nodes), list(lab.hosts)) == before
     assert lab.run(lab.alice.ping(lab.relay)) > 0 and lab.plug_in(address="73.0.0.5").name == "n"

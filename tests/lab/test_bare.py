@@ -10,7 +10,8 @@ import pytest
 from natlab import Lab
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError
-from natlab.lab.bare import BareConnection, Refusal, attempt
+from natlab.lab.bare import Refusal, attempt
+from natlab.lab.bare_sockets import BareConnection
 from natlab.lab.this_computer import this_computer
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from natlab.lab.bare import BareConnection, Refusal
+from natlab.lab.bare import Refusal
+from natlab.lab.bare_sockets import BareConnection
 from natlab.lab.port_reuse import (
     FLAGGED,
     asked_picture,

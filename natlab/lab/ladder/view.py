@@ -85,6 +85,8 @@ def _choose(
 
 
 def _check(hosts: Sequence[str], show: Collection[str]) -> None:
+    if isinstance(show, str) or not isinstance(show, Collection):
+        raise LabError(f"show= is a list of words, such as [{SHOWN[0]!r}], not {show!r}")
     if not hosts:
         raise LabError("a ladder needs a host: make one with lab.node(name)")
     for word in show:

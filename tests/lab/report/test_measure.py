@@ -37,5 +37,5 @@ def test_a_box_of_a_lab_is_measured_as_it_is_there_and_the_lab_goes_on_undisturb
 def test_wrong_use_says_what_to_do():
     with pytest.raises(LabError, match="did you mean 'home'"):
         nat_report("hom")
-    with pytest.raises(LabError, match=r"made by lab\.nat"):
+    with pytest.raises(LabError, match=r"is not of this lab"):
         Lab().nat_report(Lab().nat("home"))
