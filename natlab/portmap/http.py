@@ -71,12 +71,11 @@ async def serve(listener: TcpListener, handler: Handler) -> None:
             task.cancel()
 
 
-def respond(status: str, body: bytes = b"", kind: str = 'text/xml; charset="utf-8"') -> bytes:
+def respond(status: str, document: bytes = b"") -> bytes:
     """A response: `respond("200 OK", document)`."""
     fields = {"Server": "natlab UPnP/1.1 natlab/1.0", "Ext": "", "Connection": "close"}
-    return http.encode(
-        f"HTTP/1.1 {status}", fields | ({"Content-Type": kind} if body else {"Content-Length": "0"}), body
-    )
+    content = {"Content-Type": 'text/xml; charset="utf-8"'} if document else {"Content-Length": "0"}
+    return http.encode(f"HTTP/1.1 {status}", fields | content, document)
 
 
 async def _exchange(connection: TcpConnection, handler: Handler) -> None:

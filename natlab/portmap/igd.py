@@ -91,7 +91,7 @@ async def discover(network: Network, ip: str, gateway: str | None = None) -> Con
     if response.status != 200:
         raise ProtocolError(f"{found.location} answers {response.start}")
     for service in soap.decode_description(response.body):
-        if service.type.startswith(WAN_IP_CONNECTION):
+        if service.type in (f"{WAN_IP_CONNECTION}1", f"{WAN_IP_CONNECTION}2"):
             return _control(found.location, server, service)
     raise ProtocolError(f"{found.location} describes no WANIPConnection")
 
@@ -154,7 +154,7 @@ async def add_any_port_mapping(
     arguments = _arguments(protocol, external_port, internal, lease)
     result = await call(network, control, "AddAnyPortMapping", **arguments)
     port = result.get("NewReservedPort", "").strip()
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise ProtocolError(f"{control.server.ip} reserves no port: {port[:20]!r}")
     return int(port)
 

@@ -43,7 +43,6 @@ class Denial(StrEnum):
     QUOTA = "quota: this host has as many leases as one may have"
     FULL = "full: the gateway has no more leases, or no more ports"
     TAKEN = "taken: the one port that would do is not to be had"
-    MANUAL = "not authorized: this forward was made by hand"
 
 
 @dataclass(frozen=True, slots=True)

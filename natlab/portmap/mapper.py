@@ -142,13 +142,19 @@ class PortMapper:
             lifetime: seconds, of each lease.
 
         Raises:
+            ValueError: a port or lifetime that cannot be.
             UnreachableError: the gateway speaks none of the protocols, or refuses; `.attempts` says what it said.
         """
-        internal = Endpoint(self._ip, port)
+        internal = Endpoint.of(self._ip, port)
+        if port == 0:
+            raise ValueError("which port? 0 means any, and one has to be named")
+        if not isinstance(lifetime, int) or not 0 < lifetime < 2**32:
+            raise ValueError(f"a lease lasts a whole number of seconds, more than 0, not {lifetime!r}")
+        wanted = Endpoint.of(self._ip, external_port).port or port
         for mapping in self._keepers:
             if (mapping.protocol, mapping.internal) == (protocol, internal):
                 return mapping
-        mapping = PortMapping(self, protocol, internal, external_port or port, lifetime)
+        mapping = PortMapping(self, protocol, internal, wanted, lifetime)
         await self._ask_any(mapping)
         if self._ear is None:
             self._ear = asyncio.ensure_future(self._listen())
@@ -202,6 +208,8 @@ class PortMapper:
                 external, lifetime = await self._by_pcp(mapping)
             else:
                 external, lifetime = await self._by_natpmp(mapping)
+        if external.port == 0:
+            raise DecodeError(f"{self._gateway} gives out port 0, which is none")
         mapping.service, mapping.external, mapping.lifetime = service, external, lifetime
         mapping.expires = asyncio.get_running_loop().time() + lifetime
         mapping.renewals += 1
@@ -244,24 +252,25 @@ class PortMapper:
 
     async def _add_some_port(self, control: igd.Control, mapping: PortMapping) -> int:
         """IGD 1: this port or another one."""
+        port = mapping.external.port
         for _ in range(OTHER_PORTS):
             try:
-                return await self._add_port(control, mapping, mapping.external.port)
+                return await self._add_port(control, mapping, port)
             except RefusedError as error:
                 if error.status != igd.CONFLICT:
                     raise
-                mapping.external = Endpoint(mapping.external.ip, self.rng.randrange(1024, 65536))
-        return await self._add_port(control, mapping, mapping.external.port)
+                port = self.rng.randrange(1024, 65536)
+        return await self._add_port(control, mapping, port)
 
     async def _add_port(self, control: igd.Control, mapping: PortMapping, port: int) -> int:
         """With a lease, or without one if the gateway knows none."""
-        for lease in (mapping._asked, 0):
-            try:
-                await igd.add_port_mapping(self._network, control, mapping.protocol, port, mapping.internal, lease)
-                break
-            except RefusedError as error:
-                if error.status != igd.ONLY_PERMANENT or lease == 0:
-                    raise
+        wish = mapping.protocol, port, mapping.internal
+        try:
+            await igd.add_port_mapping(self._network, control, *wish, mapping._asked)
+        except RefusedError as error:
+            if error.status != igd.ONLY_PERMANENT:
+                raise
+            await igd.add_port_mapping(self._network, control, *wish, 0)
         return port
 
     async def _release(self, mapping: PortMapping) -> None:

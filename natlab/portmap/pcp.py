@@ -22,8 +22,8 @@ two headers agree on where the result stands:
     a NAT-PMP request meets one with PCP only          <- version 2, and where NAT-PMP has its result: 1
 
 *Not modelled*: mappings of all ports or of other protocols than TCP and UDP (UNSUPP_PROTOCOL), IPv6, PEER lifetimes of
-their own for each peer and nonces of their own for MAP and PEER (of one internal endpoint there is one lease), several
-gateways.
+their own for each peer and nonces of their own for MAP and PEER (of one internal endpoint there is one lease), FILTERs
+stricter than the NAT box's own filtering (whom that admits, it admits), several gateways.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ LONG_ERROR, SHORT_ERROR = 1800, 30
 SHORT_ERRORS = (ResultCode.NETWORK_FAILURE, ResultCode.NO_RESOURCES, ResultCode.USER_EX_QUOTA)
 MAX_REMOTES = 16
 """FILTERs of one mapping, or peers; more are EXCESSIVE_REMOTE_PEERS."""
-ANY = Endpoint("0.0.0.0", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +244,8 @@ def _map(leases: Leases, request: Request, mapping: Mapping, internal: Endpoint)
     if request.prefer_failure:
         _check_preference(leases, mapping, internal)
     seconds = min(max(request.lifetime, leases.config.shortest), leases.config.longest)
+    if lease is not None and request.opcode is Opcode.PEER:  # it makes a mapping last, and never shorter
+        seconds = max(seconds, lease.seconds(leases.now_ns))
     granted = leases.grant(
         Wish(
             service=Service.PCP,

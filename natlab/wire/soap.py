@@ -22,7 +22,6 @@ from xml.sax.saxutils import escape, quoteattr
 from natlab.errors import DecodeError
 
 __all__ = [
-    "MAX_XML",
     "Action",
     "Fault",
     "Service",
@@ -30,7 +29,6 @@ __all__ = [
     "decode_description",
     "encode_action",
     "encode_fault",
-    "parse_xml",
 ]
 
 MAX_XML = 1 << 16
@@ -92,7 +90,7 @@ def decode(data: bytes) -> Action | Fault:
     Raises:
         DecodeError: no XML, or none of these.
     """
-    content = list(parse_xml(data).iterfind(f"{{{_ENVELOPE}}}Body/*"))
+    content = list(_parse(data).iterfind(f"{{{_ENVELOPE}}}Body/*"))
     if len(content) != 1:
         raise DecodeError(f"a SOAP envelope with {len(content)} things in it")
     service, name = _split(content[0])
@@ -110,10 +108,10 @@ def decode_description(data: bytes) -> list[Service]:
     Raises:
         DecodeError: no XML.
     """
-    return list(_services(parse_xml(data)))
+    return list(_services(_parse(data)))
 
 
-def parse_xml(data: bytes) -> Element:
+def _parse(data: bytes) -> Element:
     """The root element of a small, plain document.
 
     Raises:

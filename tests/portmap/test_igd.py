@@ -7,7 +7,7 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.errors import DecodeError, ProtocolError, UnreachableError
 from natlab.packet import IPProtocol
-from natlab.portmap import igd
+from natlab.portmap import igd, ssdp
 from natlab.portmap.http import respond, serve
 from natlab.wire.soap import Action, encode_action
 
@@ -50,6 +50,36 @@ def test_a_strange_gateway_is_not_believed(home, answer: bytes, error: type[Exce
     house.loop.create_task(serve(listener, lambda request, source: answer))
     with pytest.raises(error):
         house.run(igd.external_ip(house.alice, igd.Control(listener.local, "/", V1)))
+
+
+@pytest.mark.parametrize("ending", ["", "0", "3", "1\nX-Forged: yes", "1\u00e9"])
+def test_a_service_of_another_type_is_none(home, ending: str, monkeypatch) -> None:
+    """Its type goes into a header field of ours."""
+    house = home(services=())
+    listener = house.run(house.carol.listen_tcp(Endpoint(house.carol.ip, 80)))
+    description = (
+        f'<root xmlns="urn:schemas-upnp-org:device-1-0"><service><serviceType>{V1[:-1]}{ending}</serviceType>'
+        "<controlURL>/c</controlURL></service></root>"
+    ).encode()
+    house.loop.create_task(serve(listener, lambda request, source: respond("200 OK", description)))
+
+    async def search(*_: object) -> ssdp.Found:
+        return ssdp.Found(igd.DEVICES[0], f"http://{listener.local}/d.xml")
+
+    monkeypatch.setattr(ssdp, "search", search)
+    with pytest.raises(ProtocolError, match="describes no WANIPConnection"):
+        house.run(igd.discover(house.alice, house.alice.ip))
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "0655351", "-1", "\u0662"])
+def test_a_reserved_port_that_is_none(home, port: str) -> None:
+    house = home(services=())
+    listener = house.run(house.carol.listen_tcp(Endpoint(house.carol.ip, 80)))
+    answer = encode_action(Action(V2, "AddAnyPortMappingResponse", {"NewReservedPort": port}))
+    house.loop.create_task(serve(listener, lambda request, source: respond("200 OK", answer)))
+    wish = UDP, 4001, Endpoint(house.alice.ip, 4001), 3600
+    with pytest.raises(ProtocolError, match="reserves no port"):
+        house.run(igd.add_any_port_mapping(house.alice, igd.Control(listener.local, "/", V2), *wish))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from random import Random
 import pytest
 
 from natlab.endpoint import Endpoint
-from natlab.errors import RefusedError, UnreachableError
+from natlab.errors import ProtocolError, RefusedError, UnreachableError
 from natlab.packet import IPProtocol
-from natlab.portmap import PortMapper, Service
+from natlab.portmap import PortMapper, Service, natpmp
+from natlab.wire.natpmp import AddressResponse
 
 TCP, UDP = IPProtocol.TCP, IPProtocol.UDP
 ALL = ("nat-pmp", "pcp", "upnp")
@@ -148,6 +149,47 @@ def test_a_lying_router_is_recognised_by_its_private_address(home, service: str)
     house = home(services=(service,), reports="10.1.2.3")
     mapping = opened(house)
     assert mapping.external == Endpoint("10.1.2.3", 4001) and not mapping.looks_public
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ((0,), "which port"),
+        ((70_000,), "from 0 to 65535, not 70000"),
+        ((4001, -1), "from 0 to 65535, not -1"),
+        ((4001, 0, 0), "a lease lasts a whole number of seconds, more than 0, not 0"),
+        ((4001, 0, 2**32), "not 4294967296"),
+        ((4001, 0, 1.5), "not 1.5"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused_here(home, wish, words: str) -> None:
+    house = home()
+    with pytest.raises(ValueError, match=words):
+        house.run(mapper(house).open(UDP, *wish))
+
+
+async def external_address(*_: object) -> AddressResponse:
+    return AddressResponse(0, 0, "11.0.0.1")
+
+
+def test_a_gateway_that_gives_out_port_0_gives_none(home, monkeypatch) -> None:
+    house = home(services=("nat-pmp",))
+    header = bytes((0, 128 | 1)) + bytes(6)  # success, to MAP UDP
+    monkeypatch.setattr(natpmp, "answer", lambda leases, data, source: header + data[4:6] + bytes(6))
+    monkeypatch.setattr(natpmp, "external_address", external_address)
+    with pytest.raises(UnreachableError) as error:
+        house.run(mapper(house, services=(Service.NAT_PMP,)).open(UDP, 4001))
+    assert isinstance(error.value.attempts[0][1], ProtocolError)
+
+
+def test_igd_1_a_port_that_was_not_had_is_not_told(home) -> None:
+    """Its lease is lost, and everybody's port is taken: what the mapping says is what it had last."""
+    house = home(services=("upnp",), igd=1, leases=1)
+    mapping = opened(house, lifetime=1000)
+    house.router.reboot()
+    house.run(mapper(house, house.carol).open(UDP, 4001))
+    house.loop.advance(700.0)
+    assert isinstance(mapping.trouble, RefusedError) and mapping.external.port == 4001
 
 
 def test_a_crash_leaves_the_lease_to_run_out(home) -> None:

@@ -14,7 +14,7 @@ from natlab.events import PacketSeen, Verdict
 from natlab.nat import NatConfig
 from natlab.packet import IPProtocol
 from natlab.portmap import natpmp, pcp
-from natlab.portmap.pcp import ANY, Epoch, Timers
+from natlab.portmap.pcp import Epoch, Timers
 from natlab.wire import pcp as wire
 from natlab.wire.pcp import Filter, Mapping, Opcode, Request, ResultCode
 
@@ -25,7 +25,7 @@ SOON = Timers(first=0.1, tries=2)
 
 
 def wish(port=4001, external=0, protocol=UDP, nonce=NONCE, remote=None):
-    return Mapping(nonce, protocol, port, Endpoint(ANY.ip, external), remote)
+    return Mapping(nonce, protocol, port, Endpoint("0.0.0.0", external), remote)
 
 
 def ask(home, host, mapping, lifetime=7200, **options):
@@ -179,6 +179,14 @@ def test_12_peer_keeps_a_mapping_for_its_peer_alone(home) -> None:
     assert not house.gets_through(seen, socket, from_port=10)
     peer.send(b"still there?", seen)
     assert house.run(socket.receive(), limit=1.0)[0] == b"still there?"
+
+
+def test_12_a_peer_makes_no_mapping_shorter(home) -> None:
+    house = home()
+    ask(house, house.alice, wish(), lifetime=7200)
+    house.loop.advance(200.0)
+    assert ask(house, house.alice, wish(remote=Endpoint("12.0.0.1", 9)), lifetime=120).lifetime == 7000
+    assert ask(house, house.alice, wish(), lifetime=120).lifetime == 120
 
 
 def test_12_peers_add_up_and_do_not_close_a_map(home) -> None:
