@@ -54,6 +54,7 @@ class SimTcpConnection(WatchableStream):
         self._listener = listener  # until it is handed over
         self._wants_room = True  # somebody waits for the end of the handshake, or to write more
         self._alarm: int | None = None  # time of the heap entry that will look at the deadline
+        self._ack_asked = False  # `_acknowledge` will be called at the end of this instant
         self._gone = False
         self._sending = False
 
@@ -119,6 +120,16 @@ class SimTcpConnection(WatchableStream):
     def arrives(self, segment: Packet) -> None:
         self.tcb.segment_arrives(segment, self._loop.now_ns)
         self._changed()
+        if self.tcb.ack_waits and not self._ack_asked:
+            self._ack_asked = True
+            self._loop.call_at_ns(self._loop.now_ns, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        """Who was woken has run by now."""
+        self._ack_asked = False
+        if self.tcb.ack_waits:
+            self.tcb.acknowledge(self._loop.now_ns)
+            self.pump()
 
     def error_arrives(self, error: Icmp, seq: int) -> bool:
         counts = self.tcb.error_arrives(error, seq, self._loop.now_ns)

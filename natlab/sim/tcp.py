@@ -14,14 +14,20 @@ Two dials that cross, which is what a hole punch is (RFC 9293 figure 8):
 If one SYN is lost on the way (a NAT that has not seen its own host's SYN yet drops it), the end that got the other SYN
 answers SYN,ACK from SYN-SENT and the exchange continues as an ordinary handshake.
 
+An ACK may wait for text to carry it (RFC 9293 section 3.8.6.3), as with Linux in a dialogue, whose ends, once they have
+answered text with text, go on to do so:
+
+    first     ── text ──> <── ACK ── <── text ── ── ACK ──>            then     ── text ──> <── text ── ── text ──> ...
+
 The owner calls a verb (`segment_arrives`, `timer_expired`, `send`, `receive`, `close`, `abort`), then sends what
-`take_segments` gives, and looks at `deadline`, `opened`, `readable`, `at_end`, `writable`, `state` and `error`.
+`take_segments` gives, and looks at `deadline`, `opened`, `readable`, `at_end`, `writable`, `state` and `error`. If
+`ack_waits`, it calls `acknowledge` when the program has had its say.
 LISTEN is no state of a connection but of a port: a SYN to a listener makes a `Tcb` by `Tcb.passive_open`. A segment
 for which there is neither is answered by `tcp_segment.reset_for`.
 
-*Not modelled*: options (windows are unscaled, the MSS is a setting, no SACK, no timestamps); delayed ACKs; urgent data;
-data on a SYN; the rate limit on challenge ACKs other than for segments out of the window; the lower bound on old ACKs
-(RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans.
+*Not modelled*: options (windows are unscaled, the MSS is a setting, no SACK, no timestamps); ACKs that wait for longer
+than this instant (Linux: 40 ms and more); urgent data; data on a SYN; the rate limit on challenge ACKs other than for
+segments out of the window; the lower bound on old ACKs (RFC 5961 section 5); the FIN-WAIT-2 timeout of orphans.
 """
 
 from __future__ import annotations
@@ -56,6 +62,7 @@ class Tcb:
         state: at CLOSED the 4-tuple is free.
         error: why it ended: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED (our own), as in `tcp_icmp`, or None.
         opened: the handshake has been completed; stays True.
+        ack_waits: an ACK is due that text may carry, if there is some at once; else `acknowledge` sends it.
     """
 
     def __init__(self, local: Endpoint, remote: Endpoint, settings: TcpSettings, send_side: SendSide) -> None:
@@ -64,12 +71,14 @@ class Tcb:
         self.state = State.SYN_SENT
         self.error: int | None = None
         self.opened = False
+        self.ack_waits = False
         self._settings = settings
         self._snd = send_side
         self._irs = 0  # these two are replaced when the peer's SYN tells IRS
         self._rcv = ReceiveSide(0, settings.receive_buffer, settings.mss)
         self._outbox: list[Packet] = []
         self._ack_due = False
+        self._converses = False  # we have answered text with text
         self._time_wait_ends: int | None = None
         self._soft_error: int | None = None
         self._keepalive = KeepaliveTimer(settings.keepalive)
@@ -104,6 +113,8 @@ class Tcb:
     @property
     def deadline(self) -> int | None:
         """When to call `timer_expired`, in nanoseconds, or None."""
+        if self._time_wait_ends is None and self._keepalive.deadline is None:  # as nearly always
+            return self._snd.deadline
         times = (self._snd.deadline, self._time_wait_ends, self._keepalive.deadline)
         return min((time for time in times if time is not None), default=None)
 
@@ -126,7 +137,9 @@ class Tcb:
 
     def take_segments(self) -> list[Packet]:
         """The segments to send, in order; each is given once."""
-        segments, self._outbox = self._outbox, []
+        segments = self._outbox
+        if segments:
+            self._outbox = []
         return segments
 
     def may_be_replaced_by(self, syn: Packet) -> bool:
@@ -177,6 +190,12 @@ class Tcb:
         if self.state is not State.CLOSED:
             self._enter_closed(errno.ECONNABORTED)
 
+    def acknowledge(self, now: int) -> None:
+        """The program has had its say: an ACK that still waits for text goes without."""
+        if self.ack_waits:
+            self._ack_due = True
+            self._output(now)
+
     def timer_expired(self, now: int) -> None:
         """To be called when `deadline` has come; earlier calls do nothing."""
         if self._time_wait_ends is not None and now >= self._time_wait_ends:
@@ -191,15 +210,14 @@ class Tcb:
         """One segment of this 4-tuple (section 3.10.7)."""
         if self._keepalive.deadline is not None:
             self._keepalive.heard(now)
-        match self.state:
-            case State.CLOSED:
-                return
-            case State.SYN_SENT:
-                self._arrives_in_syn_sent(packet, now)
-            case State.SYN_RECEIVED if packet.flags & SYN and to_wire(self._rcv.rcv_nxt - 1) == packet.seq:
-                self._syn_arrives_in_syn_received(packet, now)
-            case _:
-                self._arrives(packet, now)
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.SYN_SENT:
+            self._arrives_in_syn_sent(packet, now)
+        elif packet.flags & SYN and self.state is State.SYN_RECEIVED and packet.seq == self._irs:
+            self._syn_arrives_in_syn_received(packet, now)
+        else:
+            self._arrives(packet, now)
         self._output(now)
 
     def error_arrives(self, error: Icmp, seq: int, now: int) -> bool:
@@ -265,14 +283,14 @@ class Tcb:
     # Section 3.10.7.4: the other states, in the order of its steps.
 
     def _arrives(self, packet: Packet, now: int) -> None:
-        seq = self._sequence(packet)
-        if not self._rcv.acceptable(seq, segment_length(packet)):
+        seq, length, flags = self._sequence(packet), segment_length(packet), packet.flags
+        if not self._rcv.acceptable(seq, length):
             self._unacceptable(packet, now)
-        elif packet.flags & RST:
+        elif flags & RST:
             self._reset_arrives(seq)
-        elif packet.flags & SYN:
+        elif flags & SYN:
             self._ack_due = True  # a challenge ACK (RFC 5961 section 4)
-        elif packet.flags & ACK and self._ack_arrives(packet, seq, now):
+        elif flags & ACK and self._ack_arrives(packet, seq, length, now) and length:
             self._text_arrives(packet, seq, now)
 
     def _unacceptable(self, packet: Packet, now: int) -> None:
@@ -294,39 +312,45 @@ class Tcb:
         else:
             self._enter_closed(errno.ECONNRESET if self.opened else errno.ECONNREFUSED)
 
-    def _ack_arrives(self, packet: Packet, seq: int, now: int) -> bool:
+    def _ack_arrives(self, packet: Packet, seq: int, length: int, now: int) -> bool:
         """Fifth step. Returns whether the segment's text may be looked at."""
-        ack = from_wire(packet.ack, self._snd.snd_una)
+        snd = self._snd
+        ack = from_wire(packet.ack, snd.snd_una)
         if self.state is State.SYN_RECEIVED:
-            if not self._snd.snd_una < ack <= self._snd.snd_max:
+            if not snd.snd_una < ack <= snd.snd_max:
                 self._send_reset_for(packet)
                 return False
             self._establish(packet, ack, now)
-        elif ack > self._snd.snd_max:
+        elif ack > snd.snd_max:
             self._ack_due = True
             return False
-        elif ack > self._snd.snd_una:
-            self._snd.acknowledged(ack, now)
-        elif ack == self._snd.snd_una:
-            self._snd.probe_answered()
-            if segment_length(packet) == 0:
-                self._snd.duplicate_ack(packet.window)
-        if ack >= self._snd.snd_una:
+        elif ack > snd.snd_una:
+            snd.acknowledged(ack, now)
+        elif ack == snd.snd_una:
+            snd.probe_answered()
+            if length == 0:
+                snd.duplicate_ack(packet.window)
+        if ack >= snd.snd_una:
             self._soft_error = None
-            self._snd.update_window(seq, ack, packet.window)
-        if self._snd.fin_acknowledged:
+            snd.update_window(seq, ack, packet.window)
+        if snd.fin_queued and snd.fin_acknowledged:
             self._our_fin_acknowledged(now)
         return self.state is not State.CLOSED
 
     def _text_arrives(self, packet: Packet, seq: int, now: int) -> None:
         """Seventh and eighth step: text and FIN."""
-        if segment_length(packet) == 0:
-            return
-        self._ack_due = True
+        if self._converses and self._ack_may_wait(seq, len(packet.payload)):
+            self.ack_waits = True
+        else:
+            self._ack_due = True
         finished_before = self._rcv.finished
         self._rcv.accept(seq, packet.payload, bool(packet.flags & FIN))
         if self._rcv.finished and not finished_before:
             self._peer_fin_reached(now)
+
+    def _ack_may_wait(self, seq: int, octets: int) -> bool:
+        """Not where it tells of a loss (RFC 5681 section 4.2), nor that of a full segment: slow start counts them."""
+        return seq == self._rcv.rcv_nxt and not self._rcv.has_gap and octets < self._settings.mss
 
     def _sequence(self, packet: Packet) -> int:
         return from_wire(packet.seq, self._rcv.rcv_nxt)
@@ -370,7 +394,7 @@ class Tcb:
         self._snd.stop()
         self._keepalive.stop()
         self._time_wait_ends = None
-        self._ack_due = False
+        self._ack_due = self.ack_waits = False
 
     # Output.
 
@@ -399,5 +423,7 @@ class Tcb:
         if self.state is not State.SYN_SENT:
             flags |= ACK
             ack, window = to_wire(self._rcv.rcv_nxt), self._rcv.window()
-            self._ack_due = False
+            self._ack_due = self.ack_waits = False
+            if payload and self._rcv.rcv_nxt > self._irs + 1:
+                self._converses = True
         self._outbox.append(Packet(IPProtocol.TCP, self.local, self.remote, payload, flags, to_wire(seq), ack, window))

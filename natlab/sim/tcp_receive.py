@@ -37,6 +37,11 @@ class ReceiveSide:
         """Bytes in order and not yet read."""
         return len(self._ready)
 
+    @property
+    def has_gap(self) -> bool:
+        """Something has come early, and what is before it is missing."""
+        return bool(self._held)
+
     def acceptable(self, seq: int, length: int) -> bool:
         """The four cases of RFC 9293 section 3.10.7.4, first step. `length` counts SYN and FIN."""
         if length == 0:

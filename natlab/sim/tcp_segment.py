@@ -11,7 +11,8 @@ FIN, SYN, RST, PSH, ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.RST), int(Flag.
 
 def segment_length(packet: Packet) -> int:
     """SEG.LEN: payload, and one each for SYN and FIN (RFC 9293 section 3.4)."""
-    return len(packet.payload) + bool(packet.flags & SYN) + bool(packet.flags & FIN)
+    length = len(packet.payload)
+    return length + bool(packet.flags & SYN) + bool(packet.flags & FIN) if packet.flags & (SYN | FIN) else length
 
 
 def opens(packet: Packet) -> bool:

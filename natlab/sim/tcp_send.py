@@ -19,7 +19,6 @@ for an answer that tells the window (section 3.8.6.1; Linux probes so, without s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from natlab.sim.tcp_congestion import Congestion
@@ -38,7 +37,8 @@ class Outgoing(NamedTuple):
     @property
     def end(self) -> int:
         """The sequence number after it: SYN and FIN count one each."""
-        return self.seq + len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
+        end = self.seq + len(self.payload)
+        return end + bool(self.flags & SYN) + bool(self.flags & FIN) if self.flags else end
 
 
 class SendSide:
@@ -125,21 +125,23 @@ class SendSide:
         """Makes `segments` begin with the oldest unacknowledged segment."""
         self._resend = True
 
-    def segments(self, now: int) -> Iterator[Outgoing]:
-        """What is to be sent now. Exhaust it: at its end the timer is set."""
+    def segments(self, now: int) -> list[Outgoing]:
+        """What is to be sent now. It counts as sent: the timer runs."""
+        sending: list[Outgoing] = []
         if self._probe:
             self._probe = False
-            yield Outgoing(self.snd_una - 1, 0, b"")
+            sending.append(Outgoing(self.snd_una - 1, 0, b""))
         if self._resend and self.snd_una < self.snd_max:
             self._timed = None  # Karn: an acknowledgement would not tell which of the two it answers
-            yield self._sent(self._cut(self.snd_una, self.snd_max - self.snd_una))
+            sending.append(self._sent(self._cut(self.snd_una, self.snd_max - self.snd_una)))
         self._resend = False
         while (room := self._room()) > 0:
             if self._timed is None and self.snd_nxt == self.snd_max:
                 self._timed = (self.snd_nxt + 1, now)
-            yield self._sent(self._cut(self.snd_nxt, room))
+            sending.append(self._sent(self._cut(self.snd_nxt, room)))
         self._override = False
         self._set_timer(now)
+        return sending
 
     def acknowledged(self, ack: int, now: int) -> None:
         """SND.UNA < SEG.ACK =< SND.MAX: something new has arrived."""
@@ -168,14 +170,15 @@ class SendSide:
 
     def update_window(self, seq: int, ack: int, window: int) -> None:
         """SND.WND from a segment, unless the segment is older than the last that told it (section 3.10.7.4, ACK)."""
-        if self._wl > (seq, ack):
+        if self._wl > (told := (seq, ack)):
             return
-        self._wl = (seq, ack)
+        self._wl = told
         if window != self._snd_wnd and self.snd_una == self.snd_max:
             self.deadline = None  # the persist timer's work is done, or begins anew
             self._timeouts = 0
         self._snd_wnd = window
-        self._max_wnd = max(self._max_wnd, window)
+        if window > self._max_wnd:
+            self._max_wnd = window
 
     def probe_answered(self) -> None:
         """The peer is alive, its window still closed: probe on without end (RFC 9293 section 3.8.6.1)."""
@@ -217,9 +220,11 @@ class SendSide:
         Silly window avoidance (section 3.8.6.2.1): a full segment, or all there is, or half the peer's largest window,
         or else wait for the timer.
         """
-        if not self.synchronized:
-            return int(self.snd_nxt == self.iss)
-        pending = self._end - self.snd_nxt
+        if self.snd_una == self.iss:
+            return int(self.snd_nxt == self.iss)  # our SYN
+        pending = self._base + len(self._buffer) + self.fin_queued - self.snd_nxt
+        if not pending:
+            return 0  # as after most of what arrives
         usable = self.snd_una + min(self._snd_wnd, self.congestion.cwnd) - self.snd_nxt
         size = min(pending, usable)
         worthwhile = size == pending or size >= self._mss or 2 * size >= self._max_wnd or self._override
@@ -238,8 +243,11 @@ class SendSide:
         return Outgoing(seq, flags, payload)
 
     def _sent(self, segment: Outgoing) -> Outgoing:
-        self.snd_nxt = max(self.snd_nxt, segment.end)
-        self.snd_max = max(self.snd_max, segment.end)
+        end = segment.end
+        if end > self.snd_nxt:
+            self.snd_nxt = end
+        if end > self.snd_max:
+            self.snd_max = end
         return segment
 
     def _set_timer(self, now: int) -> None:

@@ -213,7 +213,7 @@ def test_run_and_arun_work_inside_a_running_loop():
         return *result, len(breaths) > 2
 
     async def _slowly(alice, relay) -> None:
-        for _ in range(50):
+        for _ in range(100):
             await alice.ping(relay)
 
     assert asyncio.run(cell()) == (pytest.approx(0.040), pytest.approx(0.040), True)

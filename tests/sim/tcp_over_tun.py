@@ -65,6 +65,7 @@ class Link:
         if self.end is not None:
             if self.end.deadline is not None and self.end.deadline <= time.monotonic_ns():
                 self.end.timer_expired(time.monotonic_ns())
+            self.end.acknowledge(time.monotonic_ns())
             for packet in self.end.take_segments():
                 self._put(packet, outward=True)
 

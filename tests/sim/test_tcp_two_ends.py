@@ -92,6 +92,7 @@ class Wire:
         end = self.ends.get(packet.destination)
         if end is not None and end.state is not State.CLOSED:
             end.segment_arrives(packet, self.now)
+            self.at(self.now, lambda: end.acknowledge(self.now))
         elif packet.destination in self.listening and opens(packet):
             self.ends[packet.destination] = Tcb.passive_open(packet, self.now, self.rng, self.settings)
         else:
