@@ -1,7 +1,8 @@
 """natlab without a notebook.
 
     python -m natlab demo [--seed N]        a hole punch in a simulated internet: its ladder and its tables
-    python -m natlab nat-report PRESET...   which rules of the RFCs such a NAT box keeps, each measured; several: a map
+    python -m natlab nat-report PRESET...   which rules of the RFCs such a NAT box keeps, each measured; several: a map;
+                                            --carrier: also those for a carrier's NAT
     python -m natlab ping MULTIADDR         round trips to a libp2p node, over this computer's sockets
     python -m natlab identify MULTIADDR     what a libp2p node says of itself, and at which address it sees us
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "demo":
                 _demo(options.seed)
             case "nat-report":
-                _nat_report(options.presets, options.seed)
+                _nat_report(options.presets, options.seed, options.carrier)
             case "ping":
                 asyncio.run(_ping(options.multiaddr, options.count))
             case "identify":
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("nat-report", help="which rules of the RFCs a NAT box keeps, each measured")
     report.add_argument("presets", metavar="PRESET", nargs="+", help="e.g. home, linux, rfc-compliant")
     report.add_argument("--seed", type=int, default=0, help="another seed gives other random ports (default 0)")
+    report.add_argument("--carrier", action="store_true", help="also the rules for a carrier's NAT (RFC 6888)")
     ping = commands.add_parser("ping", help="round trips to a libp2p node")
     ping.add_argument("--count", type=_positive, default=PINGS, help=f"how many (default {PINGS})")
     identify = commands.add_parser("identify", help="what a libp2p node says of itself, and of us")
@@ -77,11 +79,11 @@ def _demo(seed: int) -> None:
     print(demo(seed))
 
 
-def _nat_report(presets: Sequence[str], seed: int) -> None:
+def _nat_report(presets: Sequence[str], seed: int, carrier: bool) -> None:
     from natlab.lab.report import comparison, nat_report
 
     try:
-        reports = [nat_report(preset, seed) for preset in presets]
+        reports = [nat_report(preset, seed, carrier) for preset in presets]
         print(reports[0] if len(reports) == 1 else comparison(reports))
     except LabError as error:  # here the experiment is the arguments
         raise ValueError(str(error)) from error

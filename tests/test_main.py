@@ -94,6 +94,13 @@ def test_the_report_on_a_preset_measures_it(capsys):
     assert printed.startswith("linux: conforms to ") and "30 s unanswered, 120 s answered; 120 s needed" in printed
 
 
+def test_a_carriers_box_is_measured_by_rfc_6888_besides_if_asked(capsys):
+    assert main(["nat-report", "cgnat", "--carrier"]) == 0
+    assert "RFC 6888\n  REQ-2 " in capsys.readouterr().out
+    assert main(["nat-report", "cgnat"]) == 0
+    assert "RFC 6888" not in capsys.readouterr().out
+
+
 def test_several_presets_are_put_side_by_side(capsys):
     assert main(["nat-report", "home", "linux"]) == 0
     printed = capsys.readouterr().out

@@ -336,14 +336,17 @@ class Lab(Run, Look):
 
     # ---- measure
 
-    def nat_report(self, box: NatRouter | str) -> Report:
+    def nat_report(self, box: NatRouter | str, carrier: bool = False) -> Report:
         """Which rules of the RFCs a NAT box keeps, each measured by probes; a twin of it is probed, on a bench.
+
+        Args:
+            carrier: whether it is also measured by what is asked of a carrier's NAT (RFC 6888).
 
         Raises:
             LabError: it is no NAT box of this lab.
         """
         nat = self._nat(box)
-        return report_on(nat.name, nat.box.config, self.seed)
+        return report_on(nat.name, nat.box.config, self.seed, carrier)
 
 
 def _stranger(thing: object, known: Iterable[str]) -> LabError:

@@ -20,6 +20,7 @@ Nothing here waits, sends or reads a clock, so the simulated internet and a real
     tcp_session.py    what flags say of a connection                 tcp_window.py       what numbers say of it
     icmp_errors.py    what an error quotes, and whom it is for       answers.py          what the box itself says
     fragments.py      pieces of packets                              strays.py           what came too early
+    rest.py           ports that nobody gets yet
 
 Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 5508 (ICMP), RFC 6146 section 3.5.2.2 (the TCP state machine),
 RFC 6888 (carriers), RFC 7422 (port blocks), RFC 7857 (their updates).
@@ -33,6 +34,7 @@ from natlab.nat.config import (
     Fragments,
     Hairpinning,
     IcmpErrors,
+    IcmpWhenFull,
     NatConfig,
     Pooling,
     PortAllocation,
@@ -52,6 +54,7 @@ __all__ = [
     "Hairpinning",
     "Held",
     "IcmpErrors",
+    "IcmpWhenFull",
     "NatBox",
     "NatConfig",
     "Pooling",

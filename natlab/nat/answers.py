@@ -4,8 +4,8 @@
     a SYN that nothing admits       none, RST, ICMP port unreachable, the same      unsolicited_syn
                                     after 6 s (RFC 5382 REQ-4)
     a ping to an external address   the same bytes (RFC 1122 section 3.2.2.6)       answers_ping
-    a packet from inside, for       ICMP administratively prohibited                icmp_when_full
-    which there is no room or port  (RFC 5508 REQ-8)
+    a packet from inside, for       ICMP administratively prohibited (RFC 5508      icmp_when_full
+    which there is no room or port  REQ-8) or host unreachable (RFC 6888 REQ-11)
 
 Everything else that is dropped is met with silence. An answer travels with the `Drop`; who drives the box sends it.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from natlab.nat.config import NatConfig, UnsolicitedSyn
+from natlab.nat.config import IcmpWhenFull, NatConfig, UnsolicitedSyn
 from natlab.nat.outcome import Drop, Wait
 from natlab.packet import Flag, IcmpKind, IPProtocol, Packet, echo_reply, icmp_error
 
@@ -73,9 +73,15 @@ class Answers:
 
     def full(self, packet: Packet, reason: str) -> Drop:
         """A packet from inside for which there is no room, or no port."""
-        if not self._config.icmp_when_full:
-            return Drop(reason)
-        return Drop(reason, icmp_error(IcmpKind.PROHIBITED, self._internal_ip, packet))
+        kind = _WHEN_FULL[self._config.icmp_when_full]
+        return Drop(reason, icmp_error(kind, self._internal_ip, packet) if kind else None)
+
+
+_WHEN_FULL = {
+    IcmpWhenFull.SILENCE: None,
+    IcmpWhenFull.PROHIBITED: IcmpKind.PROHIBITED,
+    IcmpWhenFull.HOST_UNREACHABLE: IcmpKind.HOST_UNREACHABLE,
+}
 
 
 def _reset_for(syn: Packet) -> Packet:

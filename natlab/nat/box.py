@@ -191,6 +191,7 @@ class NatBox:
             self._table.end(mapping, "reboot: the box forgot everything", now_ns)
         self._shut_out.clear()
         self._strays.clear()
+        self._table.rest.clear()
         self._pieces.clear()
         self.up_since = now_ns
         if external_ips:
@@ -298,10 +299,15 @@ class NatBox:
         if self.config.port_allocation is PortAllocation.OVERLAPPING:
             external = self._overlapping(key, share, now)
         else:
-            external = self._ports.allocate(internal, share, lambda external: self.holder(protocol, external, now))
+            external = self._ports.allocate(internal, share, lambda external: self._taken(protocol, external, now))
         if external is None:
             return Drop(f"ports: {share.ip} has none left for {internal} ({self.config.port_allocation})")
         return self._table.add(key, external, now)
+
+    def _taken(self, protocol: int, external: Endpoint, now: int) -> Endpoint | None:
+        """Who has an external endpoint; itself, if it rests; None if it is free."""
+        holder = self.holder(protocol, external, now)
+        return external if holder is None and self._table.rest.has(protocol, external, now) else holder
 
     def _overlapping(self, key: MappingKey, share: Share, now: int) -> Endpoint | None:
         """An external endpoint that is free towards the one remote of the key."""

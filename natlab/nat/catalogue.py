@@ -50,7 +50,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from natlab.nat.config import Behaviour, Fragments, Hairpinning, NatConfig, PortAllocation, UdpRefresh, UnsolicitedSyn
+from natlab.nat.config import (
+    Behaviour,
+    Fragments,
+    Hairpinning,
+    IcmpWhenFull,
+    NatConfig,
+    PortAllocation,
+    UdpRefresh,
+    UnsolicitedSyn,
+)
 
 __all__ = ["CATALOGUE", "Evidence", "Preset"]
 
@@ -102,7 +111,7 @@ _LINUX = NatConfig(
     unsolicited_syn=UnsolicitedSyn.RST,
     icmp_query_timeout=30.0,
     icmp_errors_leak=True,
-    icmp_when_full=False,
+    icmp_when_full=IcmpWhenFull.SILENCE,
     fragments=Fragments.FIRST_COME,
     confuses_addresses=True,
     hairpinning=Hairpinning.NONE,
@@ -217,14 +226,15 @@ CATALOGUE: Mapping[str, Preset] = MappingProxyType(
         "cgnat": Preset(
             stands_for="a carrier's NAT for many subscribers, each with a block of ports",
             evidence=Evidence.STANDARD,
-            source="RFC 6888 REQ-1, REQ-2 (paired), REQ-4 and REQ-5 (limits), REQ-7 (filtering); RFC 7422 (blocks); "
-            "1000 ports and mappings for each subscriber are typical",
+            source="RFC 6888 REQ-1, REQ-2 (paired), REQ-4 and REQ-5 (limits), REQ-7 (filtering), REQ-11 (what a host "
+            "without a port is told); RFC 7422 (blocks); 1000 ports and mappings for each subscriber are typical",
             config=NatConfig(
                 filtering=_EI,
                 port_allocation=PortAllocation.RANDOM,
                 external_addresses=2,
                 port_block=1000,
                 mappings_per_host=1000,
+                icmp_when_full=IcmpWhenFull.HOST_UNREACHABLE,
                 hairpinning=Hairpinning.EXTERNAL_SOURCE,
             ),
             also_called=("cgn", "carrier-grade", "carrier", "lsn", "isp", "provider"),

@@ -3,7 +3,8 @@
     axis                     question                                        read more in
     mapping                  is a mapping used again for another remote?     RFC 4787 section 4.1, RFC 5382 section 4.1
     filtering                who may send to a mapping from outside?         RFC 4787 section 5, RFC 5382 section 4.3
-    port_...                 which external port does a new mapping get?     RFC 4787 section 4.2, RFC 7422
+    port_...                 which external port does a new mapping get?     RFC 4787 section 4.2, RFC 7422,
+                                                                             RFC 6888 REQ-8
     external_addresses,      on which of its addresses?                      RFC 4787 section 4.1, RFC 6888 REQ-2
       pooling
     udp_..., tcp_..._timeout how long does a mapping live without traffic,   RFC 4787 section 4.3, RFC 5382 section 5,
@@ -40,6 +41,7 @@ __all__ = [
     "Fragments",
     "Hairpinning",
     "IcmpErrors",
+    "IcmpWhenFull",
     "NatConfig",
     "Pooling",
     "PortAllocation",
@@ -126,6 +128,15 @@ class IcmpErrors(StrEnum):
     DROPPED = "dropped"
 
 
+class IcmpWhenFull(StrEnum):
+    """What a host is told for which there is no room, or no port. RFC 5508 REQ-8 wants "administratively prohibited",
+    and RFC 6888 REQ-11 wants "host unreachable" of a carrier's NAT: no box can please both."""
+
+    SILENCE = "silence"
+    PROHIBITED = "prohibited"
+    HOST_UNREACHABLE = "host-unreachable"
+
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -141,6 +152,8 @@ class NatConfig:
         port_parity: whether even ports stay even and odd ones odd (RFC 4787 REQ-4).
         port_range: first and last external port; None: 1024 to 65535, and any port that is preserved.
         port_block: ports for each internal address, a block of its own (RFC 7422); None: all share all ports.
+        port_reuse_delay: seconds for which a port that a mapping had goes to no other one (RFC 6888 REQ-8: 120); ports
+            that hosts share, "overlapping" and "overloading", have no such rest.
         external_addresses: how many the box has.
         pooling: see `Pooling`.
         udp_timeout: seconds a mapping outlives the last outbound datagram to a remote that has answered
@@ -162,7 +175,7 @@ class NatConfig:
         icmp_errors_end_mappings: whether an ICMP error ends the mapping it is about; RFC 4787 REQ-12 forbids it.
         icmp_errors_leak: whether an ICMP error from inside about nothing that came in leaves as it is, from the
             internal address (RFC 5508 REQ-5 wants it dropped).
-        icmp_when_full: whether a host learns by ICMP that there is no room, or no port, for it (RFC 5508 REQ-8).
+        icmp_when_full: see `IcmpWhenFull`.
         fragments: see `Fragments`.
         confuses_addresses: whether a host inside whose address the box has outside is taken for the box itself, and
             gets nothing out; RFC 4787 REQ-7 forbids it.
@@ -186,6 +199,7 @@ class NatConfig:
     port_parity: bool = False
     port_range: tuple[int, int] | None = None
     port_block: int | None = None
+    port_reuse_delay: float = 0.0
     external_addresses: int = 1
     pooling: Pooling = Pooling.PAIRED
     udp_timeout: float = 300.0
@@ -204,7 +218,7 @@ class NatConfig:
     icmp_errors: IcmpErrors = IcmpErrors.TRANSLATED
     icmp_errors_end_mappings: bool = False
     icmp_errors_leak: bool = False
-    icmp_when_full: bool = True
+    icmp_when_full: IcmpWhenFull = IcmpWhenFull.PROHIBITED
     answers_ping: bool = True
     fragments: Fragments = Fragments.OUT_OF_ORDER
     confuses_addresses: bool = False
@@ -239,6 +253,7 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "udp_refresh": UdpRefresh,
     "unsolicited_syn": UnsolicitedSyn,
     "icmp_errors": IcmpErrors,
+    "icmp_when_full": IcmpWhenFull,
     "fragments": Fragments,
     "hairpinning": Hairpinning,
 }
@@ -253,6 +268,7 @@ _TIMERS = {
     "icmp_query_timeout": "greater than 0",
     "udp_stream_after": "0 or more",
     "quarantine": "0 or more",
+    "port_reuse_delay": "0 or more",
 }
 _NUMBERS = {
     "port_stride": range(1, 65536),
@@ -267,8 +283,9 @@ _SWITCHES = (
     "checks_sequence_numbers",
     "icmp_queries",
     "icmp_errors_end_mappings",
-    "icmp_when_full",
+    "icmp_errors_leak",
     "answers_ping",
+    "confuses_addresses",
     "strays_take_ports",
     "translates",
 )
@@ -329,6 +346,7 @@ OF_TRANSLATION = (
     "port_parity",
     "port_range",
     "port_block",
+    "port_reuse_delay",
     "external_addresses",
     "pooling",
     "strays_take_ports",

@@ -27,6 +27,7 @@ from natlab.events import Journal, MappingCreated, MappingEnded, MappingRefreshe
 from natlab.nat.config import NatConfig, PortAllocation
 from natlab.nat.filtering import filter_key
 from natlab.nat.mapping import Mapping, MappingKey, Session
+from natlab.nat.rest import Rest
 from natlab.nat.tcp_window import TcpWindow
 from natlab.nat.timers import Timers
 from natlab.packet import IPProtocol
@@ -49,6 +50,7 @@ class Table:
         latest: the last mapping of each internal endpoint; empty unless ports overlap.
         timers: how long they live.
         numbers: of mappings to come.
+        rest: which external endpoints are not to be given out again yet.
     """
 
     def __init__(self, place: str, config: NatConfig, journal: Journal, numbers: Iterator[int] | None = None) -> None:
@@ -70,6 +72,7 @@ class Table:
         self._forwards_at: dict[Use, dict[Mapping, None]] = {}
         self._by_host: dict[str, dict[Mapping, None]] = {}
         self.numbers = numbers or count(1)
+        self.rest = Rest(round(config.port_reuse_delay * _SECOND))
         self._sweep_at = min(1024, config.session_limit)
         self._sweep_after = 0
 
@@ -109,8 +112,9 @@ class Table:
         for groups, place in self._groups_of(mapping):
             _remove(groups, place, mapping)
         _remove(self._by_host, mapping.internal.ip, mapping)
+        time = mapping.expires if at is None else at
+        self.rest.begin(mapping.protocol, mapping.external, time)
         if self._journal.wants(MappingEnded):
-            time = mapping.expires if at is None else at
             self._journal.emit(MappingEnded(time / _SECOND, self._place, mapping.number, reason))
 
     def holder(self, protocol: int, external: Endpoint, now: int) -> Mapping | None:
@@ -228,6 +232,7 @@ class Table:
             self.end(mapping)
         for session in [session for session in self.outward.values() if session.expires <= now]:
             self.forget(session)
+        self.rest.expire(now)
 
     def has_room(self, now: int) -> bool:
         """Whether one more session may begin."""

@@ -97,14 +97,19 @@ def test_a_hairpinned_syn_is_answered_inside_about_what_was_sent() -> None:
             assert not box.still_due(wait, 6 * SECOND)
 
 
-@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize(
+    ("tells", "kind"),
+    [("silence", None), ("prohibited", IcmpKind.PROHIBITED), ("host-unreachable", IcmpKind.HOST_UNREACHABLE)],
+)
 @pytest.mark.parametrize(
     "limit", [{"mappings_per_host": 1}, {"session_limit": 1}, {"port_range": (5000, 5000), "port_parity": True}]
 )
-def test_rfc_5508_req_8_who_gets_no_session_is_told_so(limit: dict[str, object], tells: bool) -> None:
+def test_rfc_5508_req_8_and_rfc_6888_req_11_who_gets_no_session_is_told_so(
+    limit: dict[str, object], tells: str, kind: IcmpKind | None
+) -> None:
     box = make_box(icmp_when_full=tells, **limit)
     first, second = (Packet(UDP, Endpoint(ALICE.ip, port), BOB) for port in (4002, 4004))
     assert isinstance(box.outbound(first, 0), Packet)
     refused = box.outbound(second, 1)
     assert isinstance(refused, Drop)
-    assert refused.reply == (error(second, "192.168.1.1", IcmpKind.PROHIBITED) if tells else None)
+    assert refused.reply == (error(second, "192.168.1.1", kind) if kind else None)

@@ -37,6 +37,37 @@ def reason(result: object) -> str:
     return result.reason
 
 
+# Ports that rest
+
+
+@pytest.mark.parametrize(("seconds", "same"), [(419, False), (420, True)])
+def test_rfc_6888_req_8_a_port_goes_to_no_other_mapping_before_its_rest_is_over(seconds: int, same: bool) -> None:
+    box = make_box(port_reuse_delay=120)
+    carol = Endpoint(CAROL.ip, ALICE.port)
+    assert box.outbound(udp(ALICE, BOB), 0) == udp(ALICE_OUTSIDE, BOB)
+    sent = box.outbound(udp(carol, BOB), seconds * SECOND)  # alice's mapping was over at 300 s
+    assert (sent == udp(ALICE_OUTSIDE, BOB)) is same
+    assert box.outbound(Packet(TCP, carol, BOB, flags=SYN), SECOND) == Packet(TCP, ALICE_OUTSIDE, BOB, flags=SYN)
+
+
+def test_a_host_does_not_get_its_own_port_back_either_and_a_reboot_forgets_all_rest() -> None:
+    box = make_box(port_reuse_delay=120)
+    box.outbound(udp(ALICE, BOB), 0)
+    assert box.outbound(udp(ALICE, BOB), 301 * SECOND) != udp(ALICE_OUTSIDE, BOB)
+    box.reboot(302 * SECOND)
+    assert box.outbound(udp(ALICE, BOB), 303 * SECOND) == udp(ALICE_OUTSIDE, BOB)
+
+
+def test_what_has_rested_is_not_remembered() -> None:
+    box = make_box(port_reuse_delay=120)
+    for number in range(100):
+        box.outbound(udp(Endpoint(ALICE.ip, 5000 + number), BOB), number * 1000 * SECOND)
+        box.expire(number * 1000 * SECOND)
+    assert len(box._table.rest._until) == 0
+    box.expire(99_310 * SECOND)
+    assert len(box._table.rest._until) == 1
+
+
 # The box's own address inside
 
 

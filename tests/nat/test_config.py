@@ -63,6 +63,10 @@ def test_plain_text_becomes_the_choice() -> None:
         ({"port_range": ("5000", "6000")}, "not ('5000', '6000')"),
         ({"port_range": ()}, "not ()"),
         ({"port_parity": "no"}, "port_parity is True or False, not 'no'"),
+        ({"icmp_errors_leak": 1}, "icmp_errors_leak is True or False, not 1"),
+        ({"icmp_when_full": False}, "icmp_when_full is one of silence, prohibited, host-unreachable, not False"),
+        ({"port_reuse_delay": -1}, "port_reuse_delay is a number of seconds 0 or more, not -1"),
+        ({"translates": False, "port_reuse_delay": 1.0}, "so port_reuse_delay must stay 0.0"),
         ({"translates": 0}, "translates is True or False, not 0"),
     ],
 )

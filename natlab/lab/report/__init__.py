@@ -14,6 +14,7 @@
     fragments.py     ... sections 10 and 11
     tcp.py           RFC 5382, RFC 7857 section 2
     icmp.py          RFC 5508, and the ICMP of the other two
+    carrier.py       RFC 6888, if asked for
     measure.py       all of them, one after the other
     table.py         the report as one looks at it
     comparison.py    several reports as a map
@@ -22,8 +23,18 @@ The same probes measure the simulated box and Linux, so that "linux" can be held
 """
 
 from natlab.lab.report.comparison import comparison
-from natlab.lab.report.measure import REQUIREMENTS, measure, nat_report, report_on
+from natlab.lab.report.measure import CARRIERS_REQUIREMENTS, REQUIREMENTS, measure, nat_report, report_on
 from natlab.lab.report.requirement import Level, Verdict
 from natlab.lab.report.table import Report
 
-__all__ = ["REQUIREMENTS", "Level", "Report", "Verdict", "comparison", "measure", "nat_report", "report_on"]
+__all__ = [
+    "CARRIERS_REQUIREMENTS",
+    "REQUIREMENTS",
+    "Level",
+    "Report",
+    "Verdict",
+    "comparison",
+    "measure",
+    "nat_report",
+    "report_on",
+]

@@ -5,26 +5,32 @@
     ports         two hosts that want one port: which do they get, and is it theirs alone?
     hairpinning   two hosts inside that meet at their external endpoints
     alteration    bytes that look like addresses: do they come out as they went in?
+    crowds        one host that wants more than there is: what does it get, and what is it told?
 
 RFC 5382 repeats the requirements of RFC 4787 for TCP, with a SYN where UDP has its first datagram.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
-from natlab.lab.report.prober import Prober
+from natlab.lab.report.prober import Outcome, Prober
 from natlab.lab.report.requirement import Finding, judged, not_applicable
 from natlab.nat import Behaviour
-from natlab.packet import Packet
+from natlab.packet import IcmpKind, IPProtocol, Packet
 
 __all__ = [
+    "CROWD",
+    "TRIES",
     "UNMET",
+    "Crowd",
     "Meeting",
+    "Question",
     "alters_payload",
+    "crowd",
     "filtering",
     "filtering_is_mild",
     "hairpins",
@@ -34,14 +40,17 @@ __all__ = [
     "mapping",
     "mapping_is_endpoint_independent",
     "meet_inside",
+    "of_translation",
     "overloads",
     "pairs_addresses",
     "sip_call",
     "survives_strays",
+    "told_when_full",
 ]
 
 WELL_KNOWN = 500  # a port below 1024
 UNMET = "the door that one remote sees lets no other in, from outside or inside"
+CROWD, BATCH = 1100, 100  # mappings that one host asks for, in all and at once
 TRIES = 10  # ports; a coin comes up heads ten times in a row once in a thousand runs
 
 
@@ -245,3 +254,42 @@ async def alters_payload(prober: Prober, protocol: int) -> Finding:
     return judged(
         got[0].payload == words, "a SIP call came through " + ("as sent" if got[0].payload == words else "altered")
     )
+
+
+# Crowds
+
+
+class Crowd(NamedTuple):
+    """What became of the many that one host has asked for.
+
+    Attributes:
+        seen: the first packets that came out.
+        refused: what came out when one or more of a batch were refused; None if all passed.
+    """
+
+    seen: list[Packet]
+    refused: Outcome | None
+
+
+async def crowd(prober: Prober, remotes: Sequence[Endpoint]) -> Crowd:
+    """Alice wants `CROWD` mappings: from many ports to one remote, or to many remotes from one port."""
+    alice, seen = prober.alice(), list[Packet]()
+    for asked in range(0, CROWD, BATCH):
+        pairs = [
+            (alice, remotes[number]) if len(remotes) > 1 else (prober.alice(), remotes[0])
+            for number in range(asked, asked + BATCH)
+        ]
+        outcome = await prober.send(*(prober.first(IPProtocol.UDP, *pair) for pair in pairs))
+        seen += outcome.outside
+        if len(outcome.outside) < BATCH:
+            return Crowd(seen, outcome)
+    return Crowd(seen, None)
+
+
+def told_when_full(asked: Crowd, kind: IcmpKind) -> Finding:
+    """Whether a host that gets no more is told so by an ICMP error of this kind."""
+    if asked.refused is None:
+        return not_applicable(f"a host gets {CROWD} mappings and more")
+    told = next((packet.icmp.kind for packet in asked.refused.inside if packet.icmp), None)
+    how = f"refused by ICMP, {told}" if told else "dropped in silence"
+    return judged(told is kind, f"mapping {len(asked.seen) + 1} of a host is {how}")

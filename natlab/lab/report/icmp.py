@@ -35,7 +35,6 @@ ERRORS = (
     IcmpKind.TIME_EXCEEDED,
 )
 UNREACHABLE = ERRORS[:-1]  # type 3, Destination Unreachable, of which "too big" is code 4
-CROWD, BATCH = 1100, 100  # mappings that one host asks for, in all and at once
 
 
 # Pings
@@ -243,16 +242,7 @@ async def hairpinned_errors(prober: Prober) -> Finding:
 
 
 async def refusal(prober: Prober) -> Finding:
-    """One host asks for many mappings."""
-    seen = 0
-    while seen < CROWD:
-        outcome = await prober.send(*(prober.first(UDP, prober.alice(), prober.xenia()) for _ in range(BATCH)))
-        seen += len(outcome.outside)
-        if len(outcome.outside) < BATCH:
-            told = any(packet.icmp and packet.icmp.kind is IcmpKind.PROHIBITED for packet in outcome.inside)
-            how = "refused by ICMP, administratively prohibited" if told else "dropped in silence"
-            return judged(told, f"mapping {seen + 1} of a host is {how}")
-    return not_applicable(f"a host gets {CROWD} mappings and more")
+    return behaviour.told_when_full(await behaviour.crowd(prober, [prober.xenia()]), IcmpKind.PROHIBITED)
 
 
 # The box as a router

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from natlab.lab.report import fragments, icmp, tcp, udp
+from natlab.lab.report import carrier, fragments, icmp, tcp, udp
 from natlab.lab.report.ground import Ground, Simulated
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Requirement, Row
@@ -18,7 +18,7 @@ from natlab.lab.report.table import Report
 from natlab.lab.seed import rng_for
 from natlab.nat import NatConfig, configure
 
-__all__ = ["REQUIREMENTS", "measure", "nat_report", "report_on"]
+__all__ = ["CARRIERS_REQUIREMENTS", "REQUIREMENTS", "measure", "nat_report", "report_on"]
 
 
 def _place(requirement: Requirement) -> tuple[int, int]:
@@ -30,6 +30,10 @@ def _place(requirement: Requirement) -> tuple[int, int]:
 REQUIREMENTS: tuple[Requirement, ...] = tuple(
     sorted((*udp.REQUIREMENTS, *fragments.REQUIREMENTS, *tcp.REQUIREMENTS, *icmp.REQUIREMENTS), key=_place)
 )
+"""What is asked of every NAT."""
+
+CARRIERS_REQUIREMENTS: tuple[Requirement, ...] = tuple(sorted((*REQUIREMENTS, *carrier.REQUIREMENTS), key=_place))
+"""What is asked of a carrier's (RFC 6888)."""
 
 
 def measure(new_ground: Callable[[], Ground], requirements: Iterable[Requirement] = REQUIREMENTS) -> tuple[Row, ...]:
@@ -42,20 +46,22 @@ def _row(ground: Ground, requirement: Requirement) -> Row:
         return Row(requirement, ground.run(requirement.probe(Prober(ground))))
 
 
-def report_on(name: str, config: NatConfig, seed: int = 0) -> Report:
+def report_on(name: str, config: NatConfig, seed: int = 0, carrier: bool = False) -> Report:
     """The report on a simulated box of this configuration."""
-    return Report(name, measure(partial(Simulated, config, partial(rng_for, seed))))
+    asked = CARRIERS_REQUIREMENTS if carrier else REQUIREMENTS
+    return Report(name, measure(partial(Simulated, config, partial(rng_for, seed)), asked))
 
 
-def nat_report(preset: str, seed: int = 0, **axes: str | float | None) -> Report:
+def nat_report(preset: str, seed: int = 0, carrier: bool = False, **axes: str | float | None) -> Report:
     """The report on a simulated box.
 
     Args:
         preset: a name from `natlab.nat.PRESETS`.
         seed: random ports follow from it.
+        carrier: whether it is also measured by what is asked of a carrier's NAT.
         axes: what differs from the preset, as in `Lab.nat`.
 
     Raises:
         LabError: no such preset or axis, or a value the axis does not have.
     """
-    return report_on(preset, configure(preset, **axes), seed)
+    return report_on(preset, configure(preset, **axes), seed, carrier)

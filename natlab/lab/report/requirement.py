@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from natlab.lab.report.prober import Prober
 
-__all__ = ["Finding", "Level", "Requirement", "Row", "Verdict", "judged", "not_applicable", "not_measured"]
+__all__ = ["Finding", "Level", "Probe", "Requirement", "Row", "Verdict", "judged", "not_applicable", "not_measured"]
 
 
 class Level(StrEnum):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natlab.lab.report import REQUIREMENTS, measure
+from natlab.lab.report import CARRIERS_REQUIREMENTS, measure
 from natlab.lab.report.ground import Simulated
 from natlab.lab.seed import rng_for
 from natlab.nat import NatConfig
@@ -13,7 +13,7 @@ def finding():
     """What the probe of a requirement, "RFC 4787 REQ-1", finds out about a box of this configuration."""
 
     def finding(name, seed=1, tamper=None, **axes):
-        asked = next(requirement for requirement in REQUIREMENTS if requirement.name == name)
+        asked = next(requirement for requirement in CARRIERS_REQUIREMENTS if requirement.name == name)
         (row,) = measure(lambda: Tampered(tamper, NatConfig(**axes), lambda owner: rng_for(seed, owner)), [asked])
         return row.finding
 

@@ -49,10 +49,21 @@ ROWS = [
     ("5508 REQ-10a", {}, "conforms", "the sender is told, on both sides"),
     ("5508 REQ-10e", {}, "conforms", "no error is sent about an error"),
     ("5508 REQ-8", {}, "not applicable", "a host gets 1100 mappings and more"),
-    ("5508 REQ-8", {"mappings_per_host": 64}, "conforms", "mapping 65 of a host is refused by ICMP"),
     (
         "5508 REQ-8",
-        {"mappings_per_host": 64, "icmp_when_full": False},
+        {"mappings_per_host": 64},
+        "conforms",
+        "mapping 65 of a host is refused by ICMP, administratively prohibited",
+    ),
+    (
+        "5508 REQ-8",
+        {"mappings_per_host": 64, "icmp_when_full": "host-unreachable"},
+        "violates",
+        "mapping 65 of a host is refused by ICMP, host unreachable",
+    ),
+    (
+        "5508 REQ-8",
+        {"mappings_per_host": 64, "icmp_when_full": "silence"},
         "violates",
         "mapping 65 of a host is dropped in silence",
     ),

@@ -11,7 +11,7 @@ import shutil
 import pytest
 
 from natlab import netns
-from natlab.lab.report import REQUIREMENTS, icmp, measure, tcp, udp
+from natlab.lab.report import CARRIERS_REQUIREMENTS, REQUIREMENTS, icmp, measure, tcp, udp
 from natlab.lab.report.ground import Simulated
 from natlab.lab.report.prober import ACK, Prober
 from natlab.lab.seed import rng_for
@@ -37,6 +37,17 @@ table ip natlab {
 """
 RANDOM = MASQUERADE.replace("masquerade", "masquerade fully-random")
 LIBERAL = {"net.netfilter.nf_conntrack_tcp_be_liberal": 1}
+
+SHARES = """
+table ip natlab {
+    set hosts { type ipv4_addr; size 65535; flags dynamic; }
+    chain forward {
+        type filter hook forward priority filter
+        iifname "inside" ct state new add @hosts { ip saddr ct count over 64 } REFUSED
+    }
+    chain postrouting { type nat hook postrouting priority srcnat; oifname "outside" masquerade; }
+}
+"""
 
 KERNELS = {
     "masquerade": (("linux", {}), {}),
@@ -75,6 +86,32 @@ def test_the_preset_keeps_and_breaks_what_the_kernel_does(kernel_nat, requiremen
     patience = 6.0 if requirement.name.startswith("RFC 5382 REQ-4") else PATIENCE
     (ours,) = measure(lambda: simulated(preset, **axes), [requirement])
     (theirs,) = measure(lambda: KernelNat(**asked, patience=patience), [requirement])
+    assert words(ours.finding) == words(theirs.finding)
+
+
+CARRIERS = {
+    "64 mappings each": (("linux", {"mappings_per_host": 64}), SHARES.replace("REFUSED", "drop")),
+    "64 each, host unreachable": (
+        ("linux", {"mappings_per_host": 64, "icmp_when_full": "host-unreachable"}),
+        SHARES.replace("REFUSED", "reject with icmp host-unreachable"),
+    ),
+    "64 each, prohibited, random ports": (
+        ("linux-random", {"mappings_per_host": 64, "icmp_when_full": "prohibited"}),
+        SHARES.replace("REFUSED", "reject with icmp admin-prohibited").replace("rade;", "rade fully-random;"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [each for each in CARRIERS_REQUIREMENTS if each.rfc == 6888 or each.name == "RFC 5508 REQ-8"],
+    ids=lambda each: each.name,
+)
+@pytest.mark.parametrize("kernel_nat", CARRIERS)
+def test_as_a_carriers_box_too(kernel_nat, requirement):
+    (preset, axes), rules = CARRIERS[kernel_nat]
+    (ours,) = measure(lambda: simulated(preset, **axes), [requirement])
+    (theirs,) = measure(lambda: KernelNat(rules=rules, patience=PATIENCE), [requirement])
     assert words(ours.finding) == words(theirs.finding)
 
 

@@ -20,6 +20,12 @@ def test_the_compliant_preset_keeps_every_rule_and_nothing_is_left_unmeasured_th
     assert unmeasured == []
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_measured_as_a_carriers(preset):
+    (few,) = {len(nat_report(preset, 3, carrier=True).rows) - len(nat_report(preset, 3).rows)}
+    assert few == 9
+
+
 def test_axes_override_the_preset():
     assert "RFC 4787 REQ-9" in nat_report("home", hairpinning="none").violated()
     assert "RFC 4787 REQ-9" not in nat_report("home", hairpinning="external-source").violated()
