@@ -74,12 +74,11 @@ class WatchableStream(ABC):
         return data
 
     async def write(self, data: bytes) -> None:
-        left = memoryview(bytes(data))  # what waits must not change; free of cost for bytes
-        while True:
-            left = left[self.write_now(left) :]
-            if not left:
-                return
+        data = bytes(data)  # what waits must not change; free of cost for bytes
+        taken = self.write_now(data)
+        while taken < len(data):
             await self.changes.wait()
+            taken += self.write_now(memoryview(data)[taken:])
 
     def watch(self, changed: Callable[[], None] | None) -> None:
         self.changes.watcher = changed

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from google.protobuf.message import DecodeError as ProtobufError
 from google.protobuf.message import Message
@@ -120,8 +120,13 @@ class dialogue:
         self._what = what
         self._timeout = asyncio.timeout(seconds)
 
-    async def __aenter__(self) -> None:
+    def renew(self) -> None:
+        """The peer has done its part: the time begins anew."""
+        self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+    async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

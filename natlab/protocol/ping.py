@@ -64,10 +64,8 @@ async def answer_pings(stream: Stream) -> None:
         ClosedError: the stream was reset, or it ended within a payload.
         UnreachableError: no whole ping within `PING_IDLE`.
     """
-    while True:
-        async with dialogue(stream, PING_IDLE, "waiting for a ping"):
-            first = await stream.read(PING_SIZE)
-            if not first:
-                await stream.close_write()
-                return
+    async with dialogue(stream, PING_IDLE, "waiting for a ping") as patience:
+        while first := await stream.read(PING_SIZE):
             await stream.write(first + await read_exactly(stream, PING_SIZE - len(first)))
+            patience.renew()
+        await stream.close_write()

@@ -63,6 +63,20 @@ def test_a_bad_echo_resets_the_stream(run, pair, answer, error, after):
     assert run(main) == ("reset", after)
 
 
+def test_the_answering_peer_waits_as_long_after_each_ping(run, pair):
+    async def main():
+        ours, theirs = pair(0.0)
+        answering = asyncio.create_task(answer_pings(theirs))
+        for _ in range(3):
+            await asyncio.sleep(PING_IDLE - 1)
+            await ping(ours, random.Random(1))
+        with pytest.raises(UnreachableError, match=f"{PING_IDLE:g} s"):
+            await answering
+        return asyncio.get_running_loop().time()
+
+    assert run(main) == 3 * (PING_IDLE - 1) + PING_IDLE
+
+
 def test_the_answering_peer_gives_up_on_half_a_ping(run, pair):
     async def main():
         ours, theirs = pair(0.0)
