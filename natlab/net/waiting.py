@@ -11,8 +11,19 @@ it instead: a plain call, made at each change, that looks for itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
 from collections.abc import Callable
+
+Later = Callable[[Callable[[], None]], object]
+
+
+def end_of_turn(loop: AbstractEventLoop) -> Later:
+    """Has a function called once all that is due now is done: at the end of this turn of the loop.
+
+    In a lab, at the end of this instant: programs take no time there, so an instant is one turn of everybody.
+    """
+    later: Later = getattr(loop, "call_at_end_of_instant", loop.call_soon)
+    return later
 
 
 class Waiters:

@@ -275,6 +275,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._sequence += 1
         heappush(self._heap, (when_ns, self._sequence, callback, args))
 
+    def call_at_end_of_instant(self, callback: Callable[[], object]) -> None:
+        """Schedules a call behind all that is ready, what that makes ready, and all that was scheduled for now."""
+        self.call_at_ns(self.now_ns, callback)
+
     def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None) -> Handle:
         handle = Handle(callback, args, self, context)
         self._ready.append(handle)

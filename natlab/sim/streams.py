@@ -122,10 +122,10 @@ class SimTcpConnection(WatchableStream):
         self._changed()
         if self.tcb.ack_waits and not self._ack_asked:
             self._ack_asked = True
-            self._loop.call_at_ns(self._loop.now_ns, self._acknowledge)
+            self._loop.call_at_end_of_instant(self._acknowledge)
 
     def _acknowledge(self) -> None:
-        """Who was woken has run by now."""
+        """Who was woken has written by now, if they had anything to say."""
         self._ack_asked = False
         if self.tcb.ack_waits:
             self.tcb.acknowledge(self._loop.now_ns)

@@ -6,8 +6,8 @@ nothing happens: most connections of a node are idle, and a task for each would 
     _read_in     called when the stream below has changed: bytes from the peer ──> session ──> events wake the streams
                  they are about
     _write_out   called at the end of each turn of the loop in which the session got something to send, so that what is
-                 written in one go, a message and the end of its stream for example, leaves in one go. Nobody else
-                 writes: a cancelled caller never leaves half an encrypted message behind
+                 written in one go, a message and the end of its stream for example, leaves in one go (in a lab, all of
+                 one instant). Nobody else writes: a cancelled caller never leaves half an encrypted message behind
     keepalive    a Yamux ping at once, and again every so often: the round-trip time, as go-yamux measures it. The
                  connection dies if the answer does not come. It also keeps the NAT mappings on the path alive, so a
                  lesson can switch all but the first off
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from multiaddr import Multiaddr
 
 from natlab.errors import ClosedError, LabError, NatlabError, ProtocolError
-from natlab.net.waiting import Waiters
+from natlab.net.waiting import Waiters, end_of_turn
 from natlab.transport.stream import MuxedStream
 from natlab.transport.upgrade import Upgraded
 from natlab.upgrade import noise, yamux
@@ -112,6 +112,7 @@ class Connection:
         self._rest: asyncio.Handle | None = None  # until the next keepalive, or until its answer is late
         self._written = Waiters()
         self._loop = asyncio.get_running_loop()
+        self._at_end_of_turn = end_of_turn(self._loop)
 
     def __repr__(self) -> str:
         path = "relayed" if self.route.relayed else "direct"
@@ -210,7 +211,7 @@ class Connection:
     def _write_out_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._write_out)
+            self._at_end_of_turn(self._write_out)
 
     async def drained(self) -> None:
         """Waits until all that was to be sent has gone to the stream below.

@@ -184,8 +184,8 @@ def test_dcutr_on_a_direct_connection_is_reset(sim):
 def test_only_the_end_that_accepted_the_circuit_may_begin(sim):
     async def after(relay, alice, bob):
         stream = bob.connections_to(alice)[-1].open_stream()
-        await propose(stream, [DCUTR_ID])
         with pytest.raises(ClosedError):
+            await propose(stream, [DCUTR_ID])
             await stream.read()
 
     Punch(sim, (APD, APD), (APD, APD)).run(after)

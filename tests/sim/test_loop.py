@@ -48,6 +48,26 @@ def test_equal_times_run_in_the_order_scheduled(loop):
     assert seen == ["soon", "timer", "packet", "later"]
 
 
+def test_the_end_of_an_instant_comes_after_all_that_happens_in_it(loop):
+    seen = []
+
+    async def answers(heard):
+        await heard.wait()
+        seen.append("answer")
+
+    async def main():
+        heard = asyncio.Event()
+        answering = [asyncio.ensure_future(answers(heard)) for _ in range(2)]
+        loop.call_at_ns(10, lambda: (heard.set(), loop.call_at_end_of_instant(lambda: seen.append("end"))))
+        loop.call_at_ns(10, seen.append, "something else then")
+        loop.call_at_ns(11, seen.append, "later")
+        await asyncio.gather(*answering)
+        await asyncio.sleep(1)
+
+    loop.run(main())
+    assert seen == ["answer", "answer", "something else then", "end", "later"]
+
+
 def test_asyncio_primitives_work(loop):
     async def lesson():
         queue = asyncio.Queue()

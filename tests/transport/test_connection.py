@@ -45,6 +45,26 @@ def test_streams_both_ways_and_half_closes(run, connect):
     run(main)
 
 
+def test_what_several_tasks_write_at_one_instant_leaves_in_one_go(run, connect):
+    async def main(one, other):
+        here, there = await connect(one, other)
+        await asyncio.sleep(1)
+        gone, plain = [], one.write_now
+        one.write_now = lambda data: gone.append(len(data)) or plain(data)
+
+        async def speaks(turns):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await here.open_stream().write(b"word")
+
+        await asyncio.gather(*map(speaks, range(4)))
+        await asyncio.sleep(1)
+        assert len(gone) == 1
+        await ended(here, there)
+
+    run(main)
+
+
 def test_more_than_a_window_waits_for_the_reader(run, connect):
     data = bytes(range(256)) * 4 * 1024  # four initial windows
 
