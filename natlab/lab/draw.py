@@ -23,10 +23,12 @@ from natlab.errors import LabError
 from natlab.lab import svg
 from natlab.lab.figure import Figure
 from natlab.lab.palette import FAINT, GREEN, INK, MUTED, PAPER, VERMILION, colour
-from natlab.lab.svg import Point
+from natlab.lab.svg import Area, Point
 from natlab.lab.topology import BOXES, COMPUTERS, Place, Topology
 
 _SLOT, _ROW, _WIDE, _HIGH, _TOP = 260.0, 92.0, 124.0, 44.0, 40.0  # px
+_FEW = 4  # hosts side by side that may have wide slots
+_ALONG = (12, 14, 10, 16, 8, 18, 6, 20, 4)  # of the 24 parts of a curve: where its words may stand, best first
 _STYLES = {  # how -> (line, dashes): the line says how, the words on it say it again
     "dialled": (GREEN, ""),
     "punched": (GREEN, ""),
@@ -47,17 +49,21 @@ def draw(topology: Topology, graph: nx.DiGraph[str], hosts: Sequence[str]) -> Fi
     if not any(topology[name].kind in COMPUTERS for name in hosts):
         raise LabError("a map needs a computer: name one, or make one with lab.node(name)")
     shown = [topology[name] for name in _with_nats(topology, hosts)]
-    at = _positions(topology, shown)
     pairs = _pairs(graph, hosts)
     verdicts = {name: str(graph.nodes[name]["verdict"]) for name in hosts if name in graph}
+    captions = {place.name: _caption(place, verdicts.get(place.name, "")) for place in shown}
+    slot = _slot(topology, shown, captions)
+    at = _positions(topology, shown, slot)
+    boxes = {place.name: _box(place, at[place.name], captions[place.name]) for place in shown}
     title = "Who is where, and who can reach whom"
     lines = [_plain(place, topology, verdicts) for place in shown] + [_edge_text(*pair) for pair in pairs]
     shapes = _wires(topology, shown, at)
     curves = [_curve(pair, at, topology) for pair in pairs]
     shapes += [shape for pair, curve in zip(pairs, curves, strict=True) for shape in _edge(pair, curve)]
-    shapes += [shape for place in shown for shape in _place(place, at[place.name], verdicts.get(place.name, ""))]
-    shapes += [_words(pair, curve) for pair, curve in zip(pairs, curves, strict=True)]
-    width = max(x for x, _ in at.values()) + _SLOT / 2
+    shapes += [shape for place in shown for shape in _place(place, boxes[place.name], captions[place.name])]
+    taken = list(boxes.values())
+    shapes += [shape for pair, curve in zip(pairs, curves, strict=True) for shape in _words(pair, curve, taken)]
+    width = max(x for x, _ in at.values()) + slot / 2
     height = max([y for _, y in at.values()] + [y - _HIGH for curve in curves for _, y in curve]) + _HIGH + 26
     alt = "; ".join(line.strip() for line in lines) + "."
     return Figure(title, alt, svg.document(width, height, title, alt, shapes), "\n".join(lines))
@@ -70,25 +76,35 @@ def _with_nats(topology: Topology, hosts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*public, *hidden]))
 
 
-def _positions(topology: Topology, shown: Sequence[Place]) -> dict[str, Point]:
+def _rows(topology: Topology, shown: Sequence[Place]) -> tuple[list[Place], list[Place]]:
+    """The hosts in public, and those behind boxes: neighbours behind one box side by side."""
+    order = {place.name: number for number, place in enumerate(shown)}
+    hosts = [place for place in shown if place.kind not in BOXES]
+    hidden = [host for host in hosts if host.behind]
+    hidden.sort(key=lambda host: [order[box] for box in reversed(topology.way_out(host.name)[1:])])
+    return [host for host in hosts if not host.behind], hidden
+
+
+def _slot(topology: Topology, shown: Sequence[Place], captions: dict[str, str]) -> float:
+    """How far apart hosts stand: many of them as close as their captions allow."""
+    needed = max(_width(place, captions[place.name]) for place in shown) + 20
+    return max(needed, _SLOT) if max(map(len, _rows(topology, shown))) <= _FEW else needed
+
+
+def _positions(topology: Topology, shown: Sequence[Place], slot: float) -> dict[str, Point]:
     """The top centre of each box: hosts side by side, a NAT box above the middle of what is behind it."""
-    public = [place for place in shown if not place.behind and place.kind not in BOXES]
+    public, leaves = _rows(topology, shown)
     hidden = [place for place in shown if place not in public]
-    leaves = [place for place in hidden if place.kind not in BOXES]
-    slots = max(len(public), len(leaves), 1)
-    at = {place.name: (_centre(index, len(public), slots), _TOP) for index, place in enumerate(public)}
+    whole = slot * max(len(public), len(leaves))
+    at = {place.name: (whole * (index + 0.5) / len(public), _TOP) for index, place in enumerate(public)}
     bottom = max((_depth(topology, leaf.name) for leaf in leaves), default=0.0)
     for index, leaf in enumerate(leaves):
-        at[leaf.name] = (_centre(index, len(leaves), slots), bottom)
+        at[leaf.name] = (whole * (index + 0.5) / len(leaves), bottom)
     for place in reversed(hidden):
         if place.kind in BOXES:
             inside = [at[other.name][0] for other in hidden if other.behind == place.name]
             at[place.name] = (sum(inside) / len(inside), _depth(topology, place.name))
     return at
-
-
-def _centre(index: int, count: int, slots: int) -> float:
-    return _SLOT * slots * (index + 0.5) / count
 
 
 def _depth(topology: Topology, name: str) -> float:
@@ -108,16 +124,29 @@ def _wires(topology: Topology, shown: Sequence[Place], at: dict[str, Point]) -> 
     return shapes
 
 
-def _place(place: Place, top: Point, verdict: str) -> list[str]:
-    x, y = top
-    nat = place.kind in BOXES
+def _caption(place: Place, verdict: str) -> str:
+    """What stands below a name."""
+    if place.kind in BOXES:
+        return f"{place.kind} {place.ip}"
+    return ", ".join(filter(None, (place.ips, verdict, place.through and f"tunnel through {place.through}")))
+
+
+def _width(place: Place, caption: str) -> float:
+    return max(_WIDE, svg.text_width(caption) + 14, svg.text_width(place.name, bold=True) + 14)
+
+
+def _box(place: Place, top: Point, caption: str) -> Area:
+    (x, y), width = top, _width(place, caption)
+    return Area(x - width / 2, x + width / 2, y, y + _HIGH)
+
+
+def _place(place: Place, box: Area, caption: str) -> list[str]:
+    x, nat = (box.left + box.right) / 2, place.kind in BOXES
     stroke = MUTED if nat else colour(place.name)
-    below = f"{place.kind} {place.ip}" if nat else f"{place.ips}, {verdict}".removesuffix(", ")
-    width = max(_WIDE, svg.text_width(below) + 14)
     return [
-        svg.box(x - width / 2, y, width, _HIGH, PAPER, stroke, "4 3" if nat else ""),
-        svg.text((x, y + 19), place.name, INK, "middle", bold=True),
-        svg.text((x, y + 34), below, MUTED, "middle"),
+        svg.box(box.left, box.top, box.right - box.left, _HIGH, PAPER, stroke, "4 3" if nat else ""),
+        svg.text((x, box.top + 19), place.name, INK, "middle", bold=True),
+        svg.text((x, box.top + 34), caption, MUTED, "middle"),
     ]
 
 
@@ -150,15 +179,20 @@ def _edge(pair: Pair, curve: list[Point]) -> list[str]:
     shapes = [svg.line(curve, stroke, 2.2, dash), svg.arrow_head(curve[-3], curve[-1], stroke, 10.0)]
     if pair[2] in ("punched", "relayed"):
         shapes.append(svg.arrow_head(curve[2], curve[0], stroke, 10.0))
-    if pair[2] == "failed":
-        shapes.append(svg.cross(curve[12], INK))
     return shapes
 
 
-def _words(pair: Pair, curve: list[Point]) -> str:
-    """How, written on the curve (under the cross of a failed dial)."""
-    x, y = curve[12]
-    return svg.text((x, y + (17 if pair[2] == "failed" else 4)), pair[2], INK, "middle", bold=True)
+def _words(pair: Pair, curve: list[Point], taken: list[Area]) -> list[str]:
+    """How, written on the curve where nothing else is written, under a cross if it failed; it is `taken` then."""
+    half, failed = svg.text_width(pair[2], bold=True) / 2 + 3, pair[2] == "failed"
+    spots = [curve[number] for number in _ALONG]
+    areas = [Area(x - half, x + half, y - 8, y + (20 if failed else 8)) for x, y in spots]
+    free = (number for number, area in enumerate(areas) if not any(map(area.meets, taken)))
+    number = next(free, 0)
+    taken.append(areas[number])
+    x, y = spots[number]
+    words = svg.text((x, y + (17 if failed else 4)), pair[2], INK, "middle", bold=True)
+    return [svg.cross((x, y), INK), words] if failed else [words]
 
 
 def _course(source: Point, target: Point, source_low: bool, target_low: bool) -> tuple[Point, Point, Point]:

@@ -116,7 +116,7 @@ def asked_picture() -> Figure:
     ]
     names = [place.name for place in places]
     steps = _asked_steps()
-    layout = lay_out(steps, names)
+    layout = lay_out(steps, places)
     layout.times.clear()  # nothing of this was measured
     title = "The picture in the question (not what happens)"
     words = " ".join(f"{sentence(step).partition(': ')[2]}." for step in steps)

@@ -9,14 +9,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 from natlab.lab.palette import INK, PAPER
 
 Point = tuple[float, float]
 
+
+class Area(NamedTuple):
+    """A rectangle on a picture."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def meets(self, other: Area) -> bool:
+        across = self.left < other.right and other.left < self.right
+        return across and self.top < other.bottom and other.top < self.bottom
+
+
 FONT_SIZE = 11.0
 LINE_HEIGHT = 13.0
 CHAR_WIDTH = 6.0  # px, the average of sans-serif letters and digits at FONT_SIZE
+BOLD = 1.1  # times as wide
 
 
 def document(width: float, height: float, title: str, description: str, shapes: Sequence[str]) -> str:
@@ -82,9 +98,9 @@ def text(
     return f'<text {place} fill="{fill}" {rim}{weight}>{escape(content)}</text>'
 
 
-def text_width(content: str) -> float:
+def text_width(content: str, bold: bool = False) -> float:
     """Estimated pixels at FONT_SIZE."""
-    return CHAR_WIDTH * len(content)
+    return CHAR_WIDTH * len(content) * (BOLD if bold else 1.0)
 
 
 def _n(value: float) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
 import pytest
 
 from natlab.endpoint import Endpoint
@@ -19,6 +23,7 @@ from natlab.events import (
     PunchEnded,
     Verdict,
 )
+from natlab.lab.svg import Area, text_width
 from natlab.lab.topology import Kind, Place, Topology
 from natlab.packet import Flag, IPProtocol, Packet
 
@@ -26,6 +31,33 @@ NAMES = {"12D3KooWAlice": "alice", "12D3KooWBob": "bob", "12D3KooWRelay": "relay
 ALICE, HOME = Endpoint("192.168.1.2", 4001), Endpoint("11.0.0.1", 4001)
 BOB, OFFICE = Endpoint("192.168.2.2", 4001), Endpoint("12.0.0.1", 40112)
 SYN = Packet(IPProtocol.TCP, ALICE, OFFICE, flags=Flag.SYN, seq=7)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _words_in(svg: str) -> dict[str, Area]:
+    areas = {}
+    for number, text in enumerate(ET.fromstring(svg).iter(f"{SVG}text")):
+        x, y = float(text.get("x")), float(text.get("y"))
+        width = text_width(text.text or "", bold=text.get("font-weight") == "bold")
+        left = {"start": x, "end": x - width, "middle": x - width / 2}[text.get("text-anchor")]
+        areas[f"{number}: {text.text}"] = Area(left, left + width, y - 9, y + 2)
+    return areas
+
+
+@pytest.fixture
+def check_apart() -> Callable[[str], dict[str, Area]]:
+    """Checks that no words of a picture lie on others or leave it, and says where they are."""
+
+    def check(svg: str) -> dict[str, Area]:
+        areas = _words_in(svg)
+        assert [pair for pair in itertools.combinations(areas, 2) if areas[pair[0]].meets(areas[pair[1]])] == []
+        _, _, wide, high = map(float, ET.fromstring(svg).get("viewBox").split())
+        assert [words for words, at in areas.items() if at.left < 0 or at.right > wide or at.bottom > high] == []
+        return areas
+
+    return check
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from natlab.lab.ladder.steps import Step, StepKind, Stop
-from natlab.lab.svg import LINE_HEIGHT, Point, text_width
+from natlab.lab.svg import LINE_HEIGHT, Area, Point, text_width
+from natlab.lab.topology import BOXES, Place
 
 AXIS = 58.0  # px for the times at the left
 MARGIN = 150.0  # px for notes, at both sides
-COLUMN = 168.0  # px between two places
-HEADER = 54.0  # px for the names
+COLUMN = 168.0  # px between two places, at least
+HEADING = 116.0  # px, width of the box with a place's name, at least
 PIXELS_PER_SECOND = 1900.0  # a 20 ms flight falls 38 px
 LONGEST_FALL = 46.0  # px; longer times are cut to this
 IDLE = 0.25  # seconds without a step that deserve to be told
@@ -58,37 +59,42 @@ class Layout:
 
     Attributes:
         columns: place -> x.
+        headings: place -> the lines at the head of its column, its name first.
+        heading: px, the width of all boxes with headings.
+        header: px, the height of the picture's head.
         times: y -> seconds, where the axis has a label.
     """
 
     columns: dict[str, float]
+    headings: dict[str, list[str]]
+    heading: float
+    header: float
     drawn: list[Drawn] = field(default_factory=list)
     pauses: list[Pause] = field(default_factory=list)
     times: dict[float, float] = field(default_factory=dict)
-    height: float = HEADER
+    height: float = 0.0
 
     @property
     def width(self) -> float:
         return max(self.columns.values()) + MARGIN
 
 
-def lay_out(steps: Sequence[Step], places: Sequence[str]) -> Layout:
+def lay_out(steps: Sequence[Step], places: Sequence[Place]) -> Layout:
     """Places all steps; every stop must be at one of the places."""
-    layout = Layout({place: AXIS + MARGIN + COLUMN * index for index, place in enumerate(places)})
+    headings = {place.name: _heading(place) for place in places}
+    widths = [text_width(line, bold=not index) for lines in headings.values() for index, line in enumerate(lines)]
+    heading = max(HEADING, max(widths) + 14.0)
+    column = max(COLUMN, heading + 20.0)
+    columns = {place.name: AXIS + MARGIN + column * index for index, place in enumerate(places)}
+    layout = Layout(columns, headings, heading, 28.0 + LINE_HEIGHT * max(map(len, headings.values())))
     _Placer(layout, steps).place()
     return layout
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
-    left: float
-    right: float
-    top: float
-    bottom: float
-
-    def meets(self, other: _Box) -> bool:
-        across = self.left < other.right and other.left < self.right
-        return across and self.top < other.bottom and other.top < self.bottom
+def _heading(place: Place) -> list[str]:
+    """A name and the addresses below it, those of a host with two versions of IP on two lines."""
+    first = f"{place.kind} {place.ip}" if place.kind in BOXES else place.ip
+    return [place.name, first, *([place.ip6] if place.ip6 not in ("", place.ip) else [])]
 
 
 class _Placer:
@@ -97,11 +103,11 @@ class _Placer:
     def __init__(self, layout: Layout, steps: Sequence[Step]) -> None:
         self._layout = layout
         self._steps = steps
-        self._taken: list[_Box] = []  # words, and lines they must not lie on
-        self._arrivals: list[_Box] = []  # ends of arrows; these may come close to each other
+        self._taken: list[Area] = []  # words, and lines they must not lie on
+        self._arrivals: list[Area] = []  # ends of arrows; these may come close to each other
         self._heights: dict[tuple[int, int], float] = {}  # (step, stop) -> y
         self._reached: dict[str, float] = {}  # place -> y of the last thing there
-        self._floor = HEADER + 16.0  # nothing of this moment is higher
+        self._floor = layout.header + 16.0  # nothing of this moment is higher
         self._lowest = self._floor
 
     def place(self) -> None:
@@ -162,12 +168,12 @@ class _Placer:
         self._lowest = max(self._lowest, y)
         return y, labels
 
-    def _level_line(self, step: Step, stops: list[int], y: float) -> list[_Box]:
+    def _level_line(self, step: Step, stops: list[int], y: float) -> list[Area]:
         """Hops within one moment are drawn level, and nothing may lie on them."""
         ends = [self._x(step.stops[index]) for index in stops]
-        return [_Box(min(ends), max(ends), y - 3.0, y + 6.0)] if len(ends) > 1 else []
+        return [Area(min(ends), max(ends), y - 3.0, y + 6.0)] if len(ends) > 1 else []
 
-    def _arrival(self, step: Step, number: int, stops: list[int], y: float) -> list[_Box]:
+    def _arrival(self, step: Step, number: int, stops: list[int], y: float) -> list[Area]:
         """The last stretch of an arrow that falls to its head; words of an answer must not lie on it."""
         last = len(step.stops) - 1
         if last < 1 or stops[0] != last:
@@ -177,7 +183,7 @@ class _Placer:
             return []
         reach = max(-ARRIVAL, min(ARRIVAL, tail - tip))
         top = y - (y - high) * reach / (tail - tip)
-        return [_Box(min(tip, tip + reach), max(tip, tip + reach), top - 1.0, y + 2.0)]
+        return [Area(min(tip, tip + reach), max(tip, tip + reach), top - 1.0, y + 2.0)]
 
     def _labels(self, step: Step, index: int, y: float) -> list[Label]:
         """The texts at one stop, if the step is at height y."""
@@ -228,8 +234,8 @@ def _aside(x: float, y: float, words: str, side: int) -> Label:
     return Label((x + 9.0 * side, y), words, "start" if side > 0 else "end")
 
 
-def _box(label: Label) -> _Box:
+def _box(label: Label) -> Area:
     x, baseline = label.at
     width = text_width(label.words)
     left = x if label.anchor == "start" else x - width
-    return _Box(left, left + width, baseline - 10.0, baseline + 4.0)
+    return Area(left, left + width, baseline - 10.0, baseline + 4.0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from natlab.lab import svg
-from natlab.lab.ladder.layout import AXIS, HEADER, Drawn, Layout, Pause
+from natlab.lab.ladder.layout import AXIS, Drawn, Layout, Pause
 from natlab.lab.ladder.steps import StepKind
 from natlab.lab.palette import FAINT, INK, MUTED, PAPER, colour
 from natlab.lab.topology import BOXES, COMPUTERS, Kind, Place
@@ -21,11 +21,11 @@ from natlab.lab.topology import BOXES, COMPUTERS, Kind, Place
 def picture(layout: Layout, places: Sequence[Place], title: str, description: str, footer: str) -> str:
     """The whole SVG document."""
     bottom = layout.height
-    shapes = [shape for place in places for shape in _column(place, layout.columns[place.name], bottom)]
+    shapes = [shape for place in places for shape in _column(place, layout)]
     shapes += [shape for pause in layout.pauses for shape in _pause(pause, layout.width)]
     shapes += [svg.text((AXIS - 10, y + 4), f"{time:.3f}", MUTED, "end") for y, time in layout.times.items()]
     if layout.times:
-        shapes.append(svg.text((AXIS - 10, HEADER / 2 + 4), "time, s", MUTED, "end"))
+        shapes.append(svg.text((AXIS - 10, layout.header / 2 + 4), "time, s", MUTED, "end"))
     kinds = {place.name: place.kind for place in places}
     shapes += [shape for drawn in layout.drawn for shape in _lines(drawn, kinds)]
     shapes += [shape for drawn in layout.drawn for shape in _words(drawn)]
@@ -33,16 +33,17 @@ def picture(layout: Layout, places: Sequence[Place], title: str, description: st
     return svg.document(layout.width, bottom + 26, title, description, shapes)
 
 
-def _column(place: Place, x: float, bottom: float) -> list[str]:
-    """The name at the top and the line below it."""
+def _column(place: Place, layout: Layout) -> list[str]:
+    """The heading at the top and the line below it."""
     nat = place.kind in BOXES
     stroke = colour(place.name) if place.kind in COMPUTERS else MUTED
-    below = f"{place.kind} {place.ip}" if nat else place.ip
+    x, (name, *below) = layout.columns[place.name], layout.headings[place.name]
+    line = [(x, layout.header), (x, layout.height)]
     return [
-        svg.line([(x, HEADER), (x, bottom)], FAINT if nat else stroke, 9.0 if nat else 1.5),
-        svg.box(x - 58, 6, 116, HEADER - 12, PAPER, stroke, "4 3" if nat else ""),
-        svg.text((x, 26), place.name, INK, "middle", bold=True),
-        svg.text((x, 40), below, MUTED, "middle"),
+        svg.line(line, FAINT if nat else stroke, 9.0 if nat else 1.5),
+        svg.box(x - layout.heading / 2, 6, layout.heading, layout.header - 12, PAPER, stroke, "4 3" if nat else ""),
+        svg.text((x, 26), name, INK, "middle", bold=True),
+        *(svg.text((x, 40 + svg.LINE_HEIGHT * number), words, MUTED, "middle") for number, words in enumerate(below)),
     ]
 
 

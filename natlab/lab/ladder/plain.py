@@ -15,14 +15,15 @@ from collections.abc import Sequence
 
 from natlab.lab.ladder.steps import Step, StepKind
 
-_CELL = 15
+_CELL = 15  # characters for a place, at least
 _TIME = 10
 
 
 def plain(steps: Sequence[Step], places: Sequence[str]) -> str:
     """The ladder as lines of text."""
-    header = "time, s".rjust(_TIME) + "".join(place[: _CELL - 1].center(_CELL) for place in places)
-    return "\n".join([header.rstrip(), *(_line(step, places).rstrip() for step in steps)])
+    cell = max(_CELL, *(len(place) + 1 for place in places))
+    header = "time, s".rjust(_TIME) + "".join(place.center(cell) for place in places)
+    return "\n".join([header.rstrip(), *(_line(step, places, cell).rstrip() for step in steps)])
 
 
 def sentence(step: Step) -> str:
@@ -39,9 +40,10 @@ def _way(step: Step) -> str:
     return " to ".join(dict.fromkeys([step.places[0], step.places[-1]]))
 
 
-def _line(step: Step, places: Sequence[str]) -> str:
-    cells = list("│".center(_CELL) * len(places))
-    at = [places.index(place) * _CELL + _CELL // 2 for place in step.places]
+def _line(step: Step, places: Sequence[str], cell: int) -> str:
+    line = "│".center(cell)
+    cells, middle = list(line * len(places)), line.index("│")
+    at = [places.index(place) * cell + middle for place in step.places]
     if len(at) == 1:
         cells[at[0]] = "×" if step.end else "●"
     else:

@@ -48,7 +48,8 @@ def ladder(
     title = f"Packet ladder of {', '.join(places)}" + (f", {kept[0].time:.3f} s to {_end(kept):.3f} s" if kept else "")
     footer = _footer(visible, chosen, len(chosen) - len(kept))
     description = " ".join([*(f"{sentence(step)}." for step in kept), footer]).rstrip() if kept else "Nothing happened."
-    art = picture(lay_out(kept, places), [topology[place] for place in places], title, description, footer)
+    lines = [topology[place] for place in places]
+    art = picture(lay_out(kept, lines), lines, title, description, footer)
     return Figure(title, _gist(kept), art, "\n".join([plain(kept, places), footer]).rstrip())
 
 
