@@ -13,7 +13,8 @@
 
 Mappings expire lazily: there are no timer events, an entry is over when its time has come, and whoever looks next
 notices. Sweeps save memory, and they are rare: a full table is swept again only when its first entry can be over. No
-look-up walks through what lives, so a flood costs no more than the look-ups (RFC 4787 section 12).
+look-up walks through what lives, so a flood costs no more than the look-ups; only of a host that is at its limit all
+mappings are looked through.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class GatewayConfig:
     Attributes:
         services: which protocols it speaks.
         refuses: it speaks them to say no: its owner has turned port mapping off.
-        longest: seconds a lease lasts at most. RFC 6886 section 3.3 recommends two hours.
+        longest: seconds a lease lasts at most, with NAT-PMP and PCP. RFC 6886 section 3.3 recommends two hours.
         shortest: seconds a lease lasts at least, with PCP, whose section 15 (RFC 6887) recommends two minutes.
         first_port: ports below are given to nobody.
         leases_per_host, leases: how many one host may have, and all together.

@@ -222,7 +222,7 @@ def announcement(leases: Leases) -> bytes:
 
 def _answer(leases: Leases, request: Request, source: Endpoint) -> Response:
     if request.client_ip != source.ip:
-        raise _No(ResultCode.ADDRESS_MISMATCH)  # section 8.1: there is a NAT between the two
+        raise _No(ResultCode.ADDRESS_MISMATCH)  # section 8.2: there is a NAT between the two
     if request.third_party is not None:
         raise _No(ResultCode.UNSUPP_OPTION)  # section 13.1: off, unless somebody has turned it on
     mapping = request.mapping

@@ -8,7 +8,8 @@
 | `envelope` | signed envelopes: peer records, reservation vouchers |
 | `proto` | the protobuf messages of the dialogues |
 | `stun` | STUN messages |
-| `ip`, `pcapng` | packets as IP bytes, and capture files of them |
+| `ip`, `icmp`, `fragments`, `pcapng` | packets as IP bytes, in pieces, and capture files of them |
+| `natpmp`, `pcp`; `http`, `soap` | what a gateway is asked for a port with; what UPnP says it in |
 
 Whatever comes from a stranger is bounded in length and either decodes or raises `DecodeError` or `SecurityError`.
 """

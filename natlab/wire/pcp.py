@@ -170,7 +170,7 @@ def encode_response(response: Response) -> bytes:
 
 
 def error_response(request: bytes, result: ResultCode, lifetime: int, epoch: int) -> bytes:
-    """The request itself under a response header (section 8.3), at most 1100 bytes and a multiple of four."""
+    """The request itself under a response header (section 8.2), at most 1100 bytes and a multiple of four."""
     opcode = request[1] | IS_RESPONSE
     body = request[HEADER_SIZE:MAX_MESSAGE]
     header = _RESPONSE.pack(VERSION, opcode, 0, result, lifetime, epoch, request[12:24].ljust(12, b"\0"))

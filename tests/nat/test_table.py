@@ -155,7 +155,7 @@ def remote(n: int) -> Endpoint:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_rfc_4787_section_12_the_last_packet_of_a_flood_costs_no_more_than_the_first(
+def test_the_last_packet_of_a_flood_costs_no_more_than_the_first(
     sentence: str, axes: dict[str, object], outward: list[Endpoint], inward: list[Endpoint]
 ) -> None:
     box = make_box(**axes)

@@ -249,6 +249,12 @@ def test_8_3_forged_and_foreign_responses_are_discarded(home) -> None:
         house.run(pcp.announce(socket, GATEWAY, Random(1), SOON))
 
 
+def test_8_3_a_refusal_of_another_opcode_is_not_ours() -> None:
+    request = Request(Opcode.MAP, 100, "192.168.1.2", wish())
+    refusals = [wire.Response(opcode, ResultCode.UNSUPP_OPCODE, 1800, 1) for opcode in (Opcode.MAP, Opcode.ANNOUNCE)]
+    assert [pcp._belongs(refusal, request) for refusal in refusals] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("before", "elapsed", "after", "lost"),
     [
