@@ -68,6 +68,8 @@ class Ports:
         ports = share.low_ports if internal.port < 1024 else share.ports
         if self._keeps_parity:
             ports = ports[(internal.port - ports.start) % 2 :: 2]
+        if not ports:
+            return None
         start = self._start(share.ip, ports)
         for i in range(start, start + len(ports)):
             external = Endpoint(share.ip, ports[i % len(ports)])
@@ -81,7 +83,7 @@ class Ports:
         last = self._last.get((ip, ports.start))
         if self._allocation is PortAllocation.SEQUENTIAL and last is not None:
             return (last + self._stride) % len(ports)
-        return self._rng.randrange(len(ports)) if ports else 0
+        return self._rng.randrange(len(ports))
 
 
 _PRESERVING = (

@@ -90,11 +90,10 @@ def test_rfc_4787_req_4_even_stays_even_and_odd_stays_odd(allocation: str) -> No
         assert port is not None and port % 2 == internal.port % 2
 
 
-def test_a_range_with_no_port_of_that_parity_gives_none() -> None:
-    assert (
-        Allocation(port_allocation="random", port_parity=True, port_range=(5001, 5001)).port(OTHER._replace(port=4))
-        is None
-    )
+@pytest.mark.parametrize("allocation", ["random", "sequential"])
+def test_a_range_with_no_port_of_that_parity_gives_none(allocation: str) -> None:
+    ports = Allocation(port_allocation=allocation, port_parity=True, port_range=(5001, 5001))
+    assert (ports.port(Endpoint(HOST.ip, 5)), ports.port(Endpoint(HOST.ip, 4))) == (5001, None)
 
 
 def test_a_range_holds_for_preserved_ports_too_and_its_end_is_the_end() -> None:
