@@ -37,8 +37,8 @@ off, ICMP errors about nothing leak out, and a flood of first pieces shuts out a
 conversations is in `timers.py`. All that it keeps and breaks is measured by `natlab.lab.report`, and a test holds that
 against nft itself.
 
-Not modelled, of Linux: that a ping's replies start its timer again, the TCP timers for a SYN received (60 s), the last
-ACK (30 s) and the time from a FIN to its acknowledgement (120 s). Of pf: 30 s once a second datagram has gone
+Not modelled, of Linux: that a ping's replies start its timer again, the TCP timers for a SYN received (60 s) and the
+time from a FIN to its acknowledgement (120 s). Of pf: 30 s once a second datagram has gone
 unanswered, 30 s from a SYN's first answer; a static port that is taken for the same remote fails there, here the later
 host wins. Of PAN-OS: 5 s until the SYN-ACK. Of RFC 6092 REC-34: the code of its ICMPv6 error, "prohibited".
 """
@@ -106,6 +106,7 @@ _LINUX = NatConfig(
     tcp_established_timeout=432_000.0,
     tcp_transitory_timeout=120.0,
     tcp_closing_timeout=60.0,
+    tcp_last_ack_timeout=30.0,
     tcp_reset_timeout=10.0,
     checks_sequence_numbers=True,
     unsolicited_syn=UnsolicitedSyn.RST,

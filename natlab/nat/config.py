@@ -165,7 +165,9 @@ class NatConfig:
         tcp_established_timeout: seconds an open connection may be idle (RFC 5382 REQ-5: 7440 or more).
         tcp_transitory_timeout: the same while a connection opens or closes (RFC 5382 REQ-5: 240 or more).
         tcp_closing_timeout: the same after a FIN of one side; None: `tcp_established_timeout`, as in RFC 6146.
-        tcp_time_wait_timeout: the same after a FIN of each; None: `tcp_transitory_timeout`.
+        tcp_last_ack_timeout: the same after a FIN of each, of which the last is not acknowledged; None:
+            `tcp_time_wait_timeout`.
+        tcp_time_wait_timeout: the same after a FIN of each and an ACK; None: `tcp_transitory_timeout`.
         tcp_reset_timeout: the same after an RST (RFC 7857 section 2: 240); None: `tcp_transitory_timeout`.
         checks_sequence_numbers: whether TCP segments outside the window are dropped.
         unsolicited_syn: see `UnsolicitedSyn`.
@@ -209,6 +211,7 @@ class NatConfig:
     tcp_established_timeout: float = 7440.0
     tcp_transitory_timeout: float = 240.0
     tcp_closing_timeout: float | None = None
+    tcp_last_ack_timeout: float | None = None
     tcp_time_wait_timeout: float | None = None
     tcp_reset_timeout: float | None = None
     checks_sequence_numbers: bool = False
@@ -263,6 +266,7 @@ _TIMERS = {
     "tcp_established_timeout": "greater than 0",
     "tcp_transitory_timeout": "greater than 0",
     "tcp_closing_timeout": "greater than 0, or None",
+    "tcp_last_ack_timeout": "greater than 0, or None",
     "tcp_time_wait_timeout": "greater than 0, or None",
     "tcp_reset_timeout": "greater than 0, or None",
     "icmp_query_timeout": "greater than 0",

@@ -12,11 +12,13 @@ our inbound), with one state for each thing seen:
     OUT_FIN        FIN from the internal host                                      BOTH_FIN  RESET    established
     IN_FIN         FIN from the remote                                   BOTH_FIN            RESET    established
     BOTH_FIN       FIN each way                      OUT_SYN   IN_SYN                                 transitory
+    TIME_WAIT      then an ACK, either way           OUT_SYN   IN_SYN                                 transitory
     RESET          RST either way                    OUT_SYN   IN_SYN                                 transitory
 
 An empty cell leaves the state. "SYN each way" is an ordinary handshake (SYN, SYN ACK) and a simultaneous open (SYN,
-SYN) alike, as RFC 5382 REQ-2 demands. A SYN after the end is a new connection on the same endpoints: hole punching
-dials them again and again.
+SYN) alike, as RFC 5382 REQ-2 demands. TIME_WAIT is not RFC 6146's: RFC 5382 section 5 tells it from the phase that
+closes, and asks for no timer of it. A SYN after the end is a new connection on the same endpoints: hole punching dials
+them again and again.
 
 Not modelled: the return from RESET when data still flows. Numbers are not looked at here (`tcp_window.py` does), so
 without sequence checks a forged RST shortens the timer.
@@ -45,10 +47,12 @@ class TcpState(IntEnum):
     IN_FIN = 5
     BOTH_FIN = 6
     RESET = 7
+    TIME_WAIT = 8
 
 
 LONG_LIVED = frozenset({TcpState.ESTABLISHED, TcpState.OUT_FIN, TcpState.IN_FIN})  # the established timer runs
 
+_BOTH_FIN = TcpState.BOTH_FIN
 _OUTBOUND, _INBOUND = True, False
 _TRANSITIONS = {
     (TcpState.CLOSED, _SYN, _OUTBOUND): TcpState.OUT_SYN,
@@ -61,6 +65,8 @@ _TRANSITIONS = {
     (TcpState.IN_FIN, _FIN, _OUTBOUND): TcpState.BOTH_FIN,
     (TcpState.BOTH_FIN, _SYN, _OUTBOUND): TcpState.OUT_SYN,
     (TcpState.BOTH_FIN, _SYN, _INBOUND): TcpState.IN_SYN,
+    (TcpState.TIME_WAIT, _SYN, _OUTBOUND): TcpState.OUT_SYN,
+    (TcpState.TIME_WAIT, _SYN, _INBOUND): TcpState.IN_SYN,
     (TcpState.RESET, _SYN, _OUTBOUND): TcpState.OUT_SYN,
     (TcpState.RESET, _SYN, _INBOUND): TcpState.IN_SYN,
 }
@@ -69,7 +75,7 @@ _TRANSITIONS = {
 def next_state(state: TcpState, flags: int, outbound: bool) -> TcpState:
     """The state after a segment with these `flags` has passed."""
     if not flags & _CONTROL:
-        return state
+        return state if state is not _BOTH_FIN else TcpState.TIME_WAIT
     if flags & _RST:
         return TcpState.RESET if state in LONG_LIVED else state
     return _TRANSITIONS.get((state, flags & _SYN or _FIN, outbound), state)

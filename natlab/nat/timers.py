@@ -23,12 +23,13 @@ TCP (RFC 5382 REQ-5, RFC 7857 section 2). The state of the connection (`tcp_sess
     CLOSED, OUT_SYN, IN_SYN   opening        tcp_transitory_timeout
     ESTABLISHED               established    tcp_established_timeout
     OUT_FIN, IN_FIN           one FIN        tcp_closing_timeout, by default the established one
-    BOTH_FIN                  TIME_WAIT      tcp_time_wait_timeout, by default the transitory one
+    BOTH_FIN                  closing        tcp_last_ack_timeout, by default that of TIME_WAIT
+    TIME_WAIT                 TIME_WAIT      tcp_time_wait_timeout, by default the transitory one
     RESET                     an RST         tcp_reset_timeout, by default the transitory one
 
 ICMP (RFC 5508 REQ-2). A ping's session lives `icmp_query_timeout` after the last request; replies change nothing.
 
-Not modelled: Linux's separate timers for segments that nobody acknowledges, and for the last ACK.
+Not modelled: Linux's separate timers for a SYN received, and for segments that nobody acknowledges.
 """
 
 from __future__ import annotations
@@ -118,13 +119,16 @@ class Timers:
 
 def _tcp_seconds(config: NatConfig, state: TcpState) -> float:
     established, transitory = config.tcp_established_timeout, config.tcp_transitory_timeout
+    time_wait = transitory if config.tcp_time_wait_timeout is None else config.tcp_time_wait_timeout
     match state:
         case TcpState.ESTABLISHED:
             return established
         case TcpState.OUT_FIN | TcpState.IN_FIN:
             return established if config.tcp_closing_timeout is None else config.tcp_closing_timeout
         case TcpState.BOTH_FIN:
-            return transitory if config.tcp_time_wait_timeout is None else config.tcp_time_wait_timeout
+            return time_wait if config.tcp_last_ack_timeout is None else config.tcp_last_ack_timeout
+        case TcpState.TIME_WAIT:
+            return time_wait
         case TcpState.RESET:
             return transitory if config.tcp_reset_timeout is None else config.tcp_reset_timeout
         case _:

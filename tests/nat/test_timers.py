@@ -39,7 +39,7 @@ def tcp(requirement: str, sentence: str, config: NatConfig, then: list[tuple[flo
     return Story(requirement, sentence, config, [*handshake, *then], over, IPProtocol.TCP)
 
 
-CLOSING = NatConfig(tcp_closing_timeout=60, tcp_time_wait_timeout=20, tcp_reset_timeout=10)
+CLOSING = NatConfig(tcp_closing_timeout=60, tcp_last_ack_timeout=5, tcp_time_wait_timeout=20, tcp_reset_timeout=10)
 STORIES = [
     Story("RFC 4787 REQ-6", "refreshed by outbound: an inbound datagram changes nothing", NatConfig(),
           [(0, "out"), (200, "in")], 300),
@@ -70,7 +70,11 @@ STORIES = [
     tcp("RFC 7857 section 2", "by default an RST starts the four minutes", NatConfig(), [(1, "in", RST)], 241),
     tcp("RFC 5382 REQ-5", "one FIN: the closing timer", CLOSING, [(1, "out", FIN | ACK)], 61),
     tcp("RFC 5382 REQ-5", "which both directions start again", CLOSING, [(1, "out", FIN | ACK), (50, "in", ACK)], 110),
-    tcp("RFC 5382 REQ-5", "a FIN of each: TIME_WAIT", CLOSING, [(1, "in", FIN | ACK), (2, "out", FIN | ACK)], 22),
+    tcp("RFC 5382 REQ-5", "a FIN of each: closing", CLOSING, [(1, "in", FIN | ACK), (2, "out", FIN | ACK)], 7),
+    tcp(
+        "RFC 5382 section 5", "and an ACK: TIME_WAIT", CLOSING,
+        [(1, "in", FIN | ACK), (2, "out", FIN | ACK), (3, "in", ACK), (4, "out", ACK)], 24,
+    ),
     tcp("RFC 5382 REQ-5", "an RST: its own timer", CLOSING, [(1, "in", RST | ACK)], 11),
     tcp("Linux 6.18", "ten seconds after an RST", LINUX, [(1, "in", RST | ACK)], 11),
     tcp("Linux 6.18", "five days of silence", LINUX, [], 432_000),

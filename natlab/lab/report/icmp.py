@@ -8,8 +8,9 @@ router on the way:
     alice <── ICMP error ─────── box <── zoe                 quoting the packet as it was outside
 
 *Not measured*: REQ-2a (what may be configured); REQ-3 (checksums and IP options are bytes, and packets are values
-here); REQ-9, REQ-10b and REQ-11 (what a box may do); REQ-10c and REQ-10d (source quench, the DS field: packets have
-neither here); REQ-10f (a rate limit, which a box may choose).
+here; `natlab.wire.ip` keeps to it where a box of ours meets bytes, and its tests try that); REQ-9, REQ-10b and REQ-11
+(what a box may do); REQ-10c and REQ-10d (source quench, the DS field: packets have neither here); REQ-10f (a
+rate limit, which a box may choose).
 """
 
 from __future__ import annotations

@@ -129,6 +129,7 @@ TIMERS = {  # of conntrack: what measures it, and a short number to measure
     "tcp_timeout_syn_sent": (lambda prober: tcp.closes_after(prober, tcp.syn_sent, tcp.answered), 3),
     "tcp_timeout_established": (lambda prober: tcp.closes_after(prober, tcp.opened, tcp.spoken_to), 4),
     "tcp_timeout_close_wait": (lambda prober: tcp.closes_after(prober, tcp.half_closed, tcp.spoken_to), 2),
+    "tcp_timeout_last_ack": (lambda prober: tcp.closes_after(prober, tcp.closing, tcp.last_fin_again), 4),
     "tcp_timeout_time_wait": (lambda prober: tcp.closes_after(prober, closed, tcp.last_fin_again), 3),
     "icmp_timeout": (icmp.closes_after, 3),
     "tcp_timeout_close": (lambda prober: tcp.closes_after(prober, tcp.reset, tcp.spoken_to), 2),
