@@ -44,7 +44,7 @@ class ErrorTranslation:
     def __init__(self, config: NatConfig, table: Table) -> None:
         self._policy = config.icmp_errors
         self._ends_mappings = config.icmp_errors_end_mappings
-        self._leaks = config.icmp_errors_leak
+        self._leaks = config.icmp_errors_leak and config.icmp_errors is not IcmpErrors.DROPPED
         self._translates = config.translates
         self._table = table
 

@@ -7,6 +7,7 @@ forgetful, or telling an address that is not theirs on the internet.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -54,16 +55,21 @@ class GatewayConfig:
     igd: int = 2
 
     def __post_init__(self) -> None:
-        names = (self.services,) if isinstance(self.services, str) else tuple(self.services)
+        names = (self.services,) if isinstance(self.services, str) else self.services
+        if not isinstance(names, Iterable):
+            raise ValueError(f"services names protocols, such as ('nat-pmp', 'pcp'), not {names!r}")
         object.__setattr__(self, "services", tuple(_service(name) for name in names))
         for name, least, most in _NUMBERS:
             value = getattr(self, name)
-            if not isinstance(value, int) or not least <= value <= most:
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise ValueError(f"{name} is a whole number from {least} to {most}, not {value!r}")
+        for name in ("refuses", "permanent_only"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.shortest > self.longest:
             raise ValueError(f"a lease cannot last {self.shortest} s at least and {self.longest} s at most")
         if self.reports is not None:
-            object.__setattr__(self, "reports", str(IPv4Address(self.reports)))
+            object.__setattr__(self, "reports", _ipv4(self.reports))
         if self.permanent_only and self.igd == 2:
             raise ValueError("an IGD 2 has leases that end: permanent_only=True takes igd=1")
 
@@ -76,6 +82,13 @@ _NUMBERS = (
     ("leases", 1, 16384),
     ("igd", 1, 2),
 )
+
+
+def _ipv4(text: str) -> str:
+    try:
+        return str(IPv4Address(str(text)))
+    except ValueError:
+        raise ValueError(f"reports is an IPv4 address, such as '192.168.1.1', not {text!r}") from None
 
 
 def _service(name: str) -> Service:

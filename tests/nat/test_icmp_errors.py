@@ -192,6 +192,8 @@ def test_from_inside_linux_lets_it_out_as_it_is_and_from_outside_it_does_not() -
     about_nothing = error(Packet(UDP, BOB, CAROL), CAROL.ip)
     assert box.outbound(about_nothing, 1) == about_nothing
     assert "no session" in reason(box.inbound(error(Packet(UDP, ALICE_OUTSIDE, CAROL), ROUTER), 1))
+    box = make_box(icmp_errors_leak=True, icmp_errors="dropped")
+    assert reason(box.outbound(about_nothing, 1)).startswith("ICMP errors (dropped)")
 
 
 def test_rfc_4787_req_12_and_rfc_5382_req_10_an_error_opens_refreshes_and_ends_nothing() -> None:

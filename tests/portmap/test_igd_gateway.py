@@ -27,6 +27,12 @@ def test_718_the_port_is_somebody_elses_and_any_other_will_do(home, desk) -> Non
     assert port != 4001 and house.leases.at(UDP, port).internal == internal
 
 
+def test_the_last_port_is_one(home, desk) -> None:
+    house = home()
+    desk(house).add(port=65535, inside=65535)
+    assert house.leases.at(UDP, 65535).internal.port == 65535
+
+
 def test_a_host_may_point_its_external_port_elsewhere(home, desk) -> None:
     house = home()
     alice = desk(house)

@@ -162,6 +162,13 @@ def test_3_2_an_answer_from_elsewhere_is_no_answer(home) -> None:
         house.run(natpmp.external_address(socket, GATEWAY, SOON))
 
 
+def test_3_5_a_result_code_of_the_future_is_an_error_too(home, monkeypatch) -> None:
+    house = home()
+    monkeypatch.setattr(natpmp, "answer", lambda *_: bytes((0, 128, 0, len(ResultCode))) + bytes(8))
+    with pytest.raises(RefusedError, match="answers result code 6"):
+        house.run(natpmp.external_address(house.udp(house.alice), GATEWAY))
+
+
 def test_3_3_nothing_is_answered_outside(home) -> None:
     house = home()
     with pytest.raises(UnreachableError):

@@ -249,6 +249,13 @@ def test_8_3_forged_and_foreign_responses_are_discarded(home) -> None:
         house.run(pcp.announce(socket, GATEWAY, Random(1), SOON))
 
 
+def test_7_4_a_result_code_of_the_future_is_an_error_too(home, monkeypatch) -> None:
+    house = home()
+    monkeypatch.setattr(pcp, "answer", lambda leases, data, source: wire.error_response(data, len(ResultCode), 30, 1))
+    with pytest.raises(RefusedError, match="answers result code 14"):
+        ask(house, house.alice, wish())
+
+
 def test_8_3_a_refusal_of_another_opcode_is_not_ours() -> None:
     request = Request(Opcode.MAP, 100, "192.168.1.2", wish())
     refusals = [wire.Response(opcode, ResultCode.UNSUPP_OPCODE, 1800, 1) for opcode in (Opcode.MAP, Opcode.ANNOUNCE)]
