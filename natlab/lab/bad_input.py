@@ -60,6 +60,13 @@ def checked_ip(given: object, what: str) -> str:
         raise ValueError(f"{what} is an address such as '192.168.1.1', not {given!r}") from None
 
 
+def checked_several(given: Iterable[str] | str, what: str) -> list[str]:
+    """A list of words; raises ValueError for a single one, whose letters would be taken for words."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ValueError(f"{what} are several, [{given!r}] if it is one, not {given!r}")
+    return list(given)
+
+
 def check_name(given: object) -> None:
     """Raises ValueError unless it can name a host or NAT in tables and pictures."""
     if not isinstance(given, str) or not given.isprintable() or given.strip() != given or not given:

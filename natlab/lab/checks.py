@@ -1,13 +1,14 @@
 """What the exercises of the notebooks check answers with.
 
 Each check compares an answer with what the lab's journal says, and answers with a hint, never with the solution.
-`None` or "?" is "not answered yet".
+`None` or "?" is "not answered yet". An answer of another kind than was asked for gets a hint too, never an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from natlab.errors import LabError
 from natlab.events import MessageSeen, PacketSeen, PunchDialled, Verdict
@@ -28,12 +29,17 @@ class Feedback:
         return ("Right. " if self.right else "Not yet. ") + self.words
 
 
+def is_change(answer: object) -> TypeGuard[Mapping[str, str | float]]:
+    """Whether it names axes of a NAT box, as in {"filtering": ...}."""
+    return isinstance(answer, Mapping) and len(answer) > 0 and all(isinstance(axis, str) for axis in answer)
+
+
 def where_it_ended(lab: Lab, place: str | None) -> Feedback:
     """Checks a guess at which place the first dropped packet ended."""
     ends = [seen.place for seen in lab.journal.of(PacketSeen) if seen.verdict == Verdict.DROPPED]
     if not ends:
         return Feedback(False, "Nothing was dropped so far: run the dial first.")
-    if place not in {known.name for known in lab.places}:
+    if place not in [known.name for known in lab.places]:
         return Feedback(False, f"Write one of these: {', '.join(known.name for known in lab.places)}.")
     if place == ends[0]:
         return Feedback(True, "It got that far and no further; the ladder below names the rule.")
@@ -47,7 +53,7 @@ def dial_time(lab: Lab, seconds: float | str | None) -> Feedback:
     syncs = [seen for seen in lab.journal.of(MessageSeen) if seen.name == "SYNC" and seen.sent]
     if not syncs:
         return Feedback(False, "There was no SYNC yet: let Bob dial through the relay first.")
-    if not isinstance(seconds, int | float):
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         return Feedback(False, "Write a time in seconds: when SYNC left, and then how long?")
     dials = [dial for dial in lab.journal.of(PunchDialled) if dial.place == syncs[0].place and dial.attempt > 0]
     if abs(seconds - dials[0].time) < _TOLERANCE:
@@ -59,7 +65,7 @@ def dial_time(lab: Lab, seconds: float | str | None) -> Feedback:
 
 def rescues(seed: int, office: Mapping[str, str | float], home: Mapping[str, str | float] | None) -> Feedback:
     """Checks whether a change of Alice's NAT lets them meet in spite of Bob's, by playing the scene with it."""
-    if not home:
+    if not is_change(home):
         return Feedback(False, 'Write what to change, e.g. {"filtering": ...}. Which rule dropped Bob\'s SYN?')
     if set(home) - {"filtering"}:
         return Feedback(False, "Change only her box's filtering: how she is seen is not what failed.")

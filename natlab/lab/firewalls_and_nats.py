@@ -22,8 +22,9 @@ import pandas as pd
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError, NatlabError
 from natlab.events import PacketSeen, Verdict
+from natlab.lab import bad_input
 from natlab.lab.bare_sockets import BareUdpSocket
-from natlab.lab.checks import Feedback
+from natlab.lab.checks import Feedback, is_change
 from natlab.lab.lab import Lab
 from natlab.lab.udp_timers import let_in_after
 from natlab.lab.views.frame import frame
@@ -143,9 +144,10 @@ def grid(seed: int, boxes: Sequence[str]) -> pd.DataFrame:
     Returns:
         a table of strings, index Alice's box, columns Bob's: "they meet" or "they miss".
     """
+    boxes = bad_input.checked_several(boxes, "boxes")
     verdicts = {pair: MEET if _meet(seed, *pair) else MISS for pair in product(boxes, boxes)}
     rows = [[verdicts[hers, theirs] for theirs in boxes] for hers in boxes]
-    return pd.DataFrame(rows, index=list(boxes), columns=list(boxes), dtype="string").rename_axis(
+    return pd.DataFrame(rows, index=boxes, columns=boxes, dtype="string").rename_axis(
         index="alice behind", columns="bob behind"
     )
 
@@ -171,13 +173,15 @@ async def _call(socket: BareUdpSocket, to: Endpoint) -> bool:
 
 def intervals(seed: int, box: str, every: Sequence[int]) -> pd.DataFrame:
     """How often Alice must speak if Bob, who never answers, is to reach her at any time; columns as `IntervalRow`."""
+    for gap in every:
+        bad_input.check_whole(gap, "seconds between two packets", least=1)
     rows = (IntervalRow(gap, 3600 // gap, let_in_after(seed, gap - 0.1, box, keepalives=3)) for gap in every)
     return frame(IntervalRow, rows)
 
 
 def where_after_silence(seed: int, boxes: Sequence[str]) -> pd.DataFrame:
     """Where Bob sees Alice before and after a long silence; columns as `SilenceRow`."""
-    return frame(SilenceRow, (_after_silence(seed, box) for box in boxes))
+    return frame(SilenceRow, (_after_silence(seed, box) for box in bad_input.checked_several(boxes, "boxes")))
 
 
 def _after_silence(seed: int, box: str) -> SilenceRow:
@@ -224,9 +228,9 @@ _WORDS = ("firewall", "NAT", "both")
 def check_comparison(answers: Mapping[str, str]) -> Feedback:
     """Checks of which box each of the statements A to E is true: "firewall", "NAT" or "both"."""
     for letter, (truth, hint) in _STATEMENTS.items():
-        answer = answers.get(letter)
+        answer = answers.get(letter) if isinstance(answers, Mapping) else None
         if answer not in _WORDS:
-            return Feedback(False, f'For {letter} write "firewall", "NAT" or "both".')
+            return Feedback(False, f'For {letter} write "firewall", "NAT" or "both": {{"{letter}": "both"}}.')
         if answer != truth:
             return Feedback(False, f"Look again at {letter}: {hint}")
     return Feedback(True, "What is true of both is the trick; what is true of NATs alone is what can go wrong with it.")
@@ -234,7 +238,7 @@ def check_comparison(answers: Mapping[str, str]) -> Feedback:
 
 def check_neighbour(seed: int, axes: Mapping[str, str] | None) -> Feedback:
     """Checks whether a change of both offices lets Bob in and keeps his neighbour Carol out, by playing it."""
-    if not axes:
+    if not is_change(axes):
         return Feedback(False, 'Write what to change, e.g. {"filtering": ...}. What do Bob and Carol not share?')
     if set(axes) != {"filtering"}:
         return Feedback(False, "Change the filtering alone: it is the rule on who may come in.")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from natlab.errors import LabError
 from natlab.lab.bare import BareHost
-from natlab.lab.checks import Feedback
+from natlab.lab.checks import Feedback, is_change
 from natlab.lab.lab import Lab
 from natlab.lab.port_prediction import odds
 from natlab.lab.punch_grid import BOXES
@@ -207,10 +207,9 @@ PAIRS = {
 """Letter -> the boxes of Alice and Bob, as `natlab.lab.punch_grid` writes them."""
 
 
-def check_pairs(seed: int, letters: str) -> Feedback:
+def check_pairs(seed: int, letters: str | None) -> Feedback:
     """Checks which of `PAIRS` meet, by playing all."""
-    wrong = sorted(set(letters.upper()) - set(PAIRS) - set(" ,"))
-    if wrong or not letters.strip("? "):
+    if not isinstance(letters, str) or not letters.strip(" ,") or set(letters.upper()) - set(PAIRS) - set(" ,"):
         return Feedback(
             False, f'Write the letters of the pairs that meet, for example "AB"; there are {", ".join(PAIRS)}.'
         )
@@ -228,7 +227,7 @@ _HINT = "is one of them found where the observer saw it, by a packet that its ow
 
 def check_change(seed: int, axes: Axes | None) -> Feedback:
     """Checks whether a change of Alice's "symmetric" box lets her meet Bob at home, by playing it."""
-    if not axes:
+    if not is_change(axes):
         return Feedback(False, 'Write one axis, e.g. {"port_allocation": ...}. Which question does Bob\'s packet fail?')
     if len(axes) > 1:
         return Feedback(False, "One axis is enough: leave the others as they are.")

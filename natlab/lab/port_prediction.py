@@ -26,6 +26,7 @@ import pandas as pd
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import Journal
+from natlab.lab import bad_input
 from natlab.lab.chart import Line, chart
 from natlab.lab.figure import Figure
 from natlab.lab.palette import BLUE, INK, VERMILION
@@ -103,8 +104,9 @@ class TwoHardRow(NamedTuple):
 
 def odds(probes: int, sockets: int = SOCKETS, ports: int = len(PORTS)) -> float:
     """The chance that one of the probes, all at distinct ports, finds one of the sockets' ports."""
-    if not 0 < sockets <= ports or probes < 0:
-        raise ValueError(f"sockets are 1 to {ports}, the number of ports, and probes 0 or more")
+    bad_input.check_whole(ports, "ports=", least=1)
+    bad_input.check_whole(sockets, "sockets=", least=1, most=ports)
+    bad_input.check_whole(probes, "the number of probes")
     missed = 1.0
     for probe in range(min(probes, ports)):
         missed *= max(0, ports - sockets - probe) / (ports - probe)
@@ -118,6 +120,8 @@ def odds_two_hard(packets: float, others: float | None = None, ports: int = len(
 
 def first_hit(seed: int, sockets: int = SOCKETS, probes: int = 2048, config: NatConfig = HARD) -> int | None:
     """Alice opens her doors, Bob probes: the number of the first probe that is let in, from 1; None if none was."""
+    bad_input.check_whole(probes, "the number of probes", most=len(PORTS))
+    bad_input.check_whole(sockets, "sockets=", most=len(PORTS))
     chance = rng_for(seed, "bob")
     box = NatBox("hard", config, ALICE, rng_for(seed, "hard"), Journal(()))
     for number in range(sockets):
@@ -138,6 +142,7 @@ def first_hits(
 
 def _seeds(seed: int, what: str, tries: int) -> list[int]:
     """Other chances for each try."""
+    bad_input.check_whole(tries, "tries=")
     chance = rng_for(seed, what)
     return [chance.getrandbits(32) for _ in range(tries)]
 
@@ -194,6 +199,8 @@ def two_hard(seed: int, packets: int, ports: int = 128) -> bool:
     Raises:
         LabError: more packets than ports: the mapping of each holds one as long as it lives.
     """
+    bad_input.check_whole(ports, "ports=", least=1, most=len(PORTS))
+    bad_input.check_whole(packets, "the number of packets")
     if packets > ports:
         raise LabError(f"each packet takes a port of its own, and a box has {ports}: send no more than that")
     config = replace(HARD, port_range=(PORTS[0], PORTS[ports - 1]))

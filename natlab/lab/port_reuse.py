@@ -17,7 +17,7 @@ import pandas as pd
 from natlab.errors import LabError
 from natlab.lab.bare import BareHost, Refusal, attempt
 from natlab.lab.bare_sockets import BareConnection, BareListener, BareSocket
-from natlab.lab.checks import Feedback
+from natlab.lab.checks import Feedback, is_change
 from natlab.lab.figure import Figure
 from natlab.lab.lab import Lab
 from natlab.lab.ladder.layout import lay_out
@@ -152,7 +152,7 @@ def check_sharing(verdicts: Sequence[str]) -> Feedback:
     lab = three_hosts(0)
     server = lab.run(lab.hosts["bob"].listen(PORT))
     right = lab.run(sharing(lab.hosts["alice"], server)).iloc[0]
-    if len(verdicts) != len(right):
+    if not isinstance(verdicts, Sequence) or len(verdicts) != len(right):
         return Feedback(False, f"Four words, for: {', '.join(FLAGGED)}.")
     for column, verdict in zip(right.index, verdicts, strict=True):
         if verdict not in (SHARED, IN_USE):
@@ -164,7 +164,7 @@ def check_sharing(verdicts: Sequence[str]) -> Feedback:
 
 def check_refused(letter: str | None) -> Feedback:
     """Checks which of `DIALS` the kernel refuses, by making them."""
-    if letter not in DIALS:
+    if letter not in list(DIALS):
         return Feedback(False, f"Write one of these letters: {', '.join(DIALS)}.")
     refused = _refused_dial()
     if letter == refused:
@@ -188,7 +188,7 @@ def _refused_dial() -> str | None:
 
 def check_shut_out(seed: int, axes: Mapping[str, str]) -> Feedback:
     """Checks whether a change of the NAT at home shuts Carol out although Alice reuses her port, by playing it."""
-    if not axes:
+    if not is_change(axes):
         return Feedback(
             False, 'Write what to change, e.g. {"filtering": ...}. Which rule looks at where Carol\'s SYN is from?'
         )

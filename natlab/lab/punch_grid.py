@@ -137,8 +137,14 @@ _SHADES: dict[str, Shade] = {
 
 
 def picture(grid: pd.DataFrame) -> Figure:
-    """The heat map of what `punch_grid` returned."""
+    """The heat map of what `punch_grid` returned.
+
+    Raises:
+        LabError: it is more than one such table, or a part of one.
+    """
     names = [str(box) for box in BOXES]
+    if sorted(zip(grid.alice, grid.bob, strict=True)) != sorted(product(names, names)):
+        raise LabError("the picture takes the whole table of punch_grid, each pair of boxes once")
     table = grid.pivot_table(index="alice", columns="bob", values="outcome", aggfunc="first")
     table = table.loc[names, names].rename_axis(index="Alice's NAT", columns="Bob's NAT")
     met = (grid.outcome != Outcome.NOBODY).sum()

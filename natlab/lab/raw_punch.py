@@ -36,6 +36,7 @@ from typing import Literal, NamedTuple
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError
+from natlab.lab import bad_input
 from natlab.lab.bare import BareHost, Refusal, attempt
 from natlab.lab.bare_sockets import BareConnection, BareListener
 from natlab.lab.lab import Lab
@@ -102,23 +103,29 @@ def punch(lab: Lab, transport: Transport, *, gap: float = 0.0, pause: float = 0.
 
 
 async def meet(lab: Lab, transport: Transport, *, gap: float = 0.0, pause: float = 0.0, aim: int = 0) -> Meeting:
-    """`punch` for those who have other things going on in the lab at the same time."""
+    """`punch` for those who have other things going on in the lab at the same time.
+
+    The sockets of both stay open, until they punch again: then all that they have is closed first.
+    """
     if transport not in ("tcp", "udp"):
         raise ValueError(f'the transport is "tcp" or "udp", not {transport!r}')
-    if not gap >= 0:
-        raise ValueError(f"Bob sends {gap!r} s after Alice: write a number of 0 or more, or let them change places")
+    bad_input.check_seconds(gap, "gap=")
+    bad_input.check_seconds(pause, "pause=")
     if missing := [name for name in CAST if name not in lab.hosts]:
         raise LabError(f"this lab lacks {', '.join(missing)}: make each with lab.host(name)")
     kind = _TcpEnd if transport == "tcp" else _UdpEnd
     alice, bob = kind(lab.hosts["alice"]), kind(lab.hosts["bob"])
+    alice.host.close()
+    bob.host.close()
     server = await lab.hosts["observer"].serve_stun()
     at_alice, at_bob = await alice.ready(server.endpoint), await bob.ready(server.endpoint)
-    alice.expects, bob.expects = at_bob, at_alice._replace(port=at_alice.port + aim)
+    alice.expects, bob.expects = at_bob, Endpoint.of(at_alice.ip, at_alice.port + aim)
     await asyncio.sleep(pause)
     began = asyncio.get_running_loop().time()
     await asyncio.gather(alice.send(0.0), bob.send(gap))
     alice.receiving.cancel()
     bob.receiving.cancel()
+    await server.close()
     return _meeting(alice, bob, began)
 
 

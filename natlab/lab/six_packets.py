@@ -87,6 +87,10 @@ def check_table(lab: Lab, table: Sequence[tuple[str, int | str]], rows: Mapping[
         rows: for each packet, 1 to 6, the number of the row it uses, counted from 1, or "drop".
     """
     facts = _facts(lab)
+    if not isinstance(table, Sequence) or not isinstance(rows, Mapping):
+        return Feedback(False, 'The table is a list of pairs, [("alice:5000", 5000)]; the rows a dictionary, {1: 1}.')
+    if len(facts) != 6 or not all(fact.mapping for fact in facts if fact.outbound):
+        return Feedback(False, "These are not the six packets behind a NAT: make the lab with six_packets(seed).")
     for number, fact in enumerate(facts, 1):
         problem = _row_problem(fact, _number(rows.get(number, "?")), len(table))
         problem = problem or _content_problem(lab, facts, fact, table)
@@ -186,9 +190,10 @@ def _content_problem(lab: Lab, facts: Sequence[_Fact], fact: _Fact, table: Seque
     """A hint if the row the packet uses is filled in wrongly, else ""."""
     if fact.row is None or fact.mapping is None:
         return ""
-    if len(table[fact.row - 1]) != 2:
+    row = table[fact.row - 1]
+    if not isinstance(row, tuple | list) or len(row) != 2:
         return f'row {fact.row} is a pair, like ("alice:5000", 5000).'
-    internal, port = table[fact.row - 1]
+    internal, port = row
     truth = fact.mapping
     names = {place.ip: place.name for place in lab.places}
     if internal not in (str(truth.internal), f"{names[truth.internal.ip]}:{truth.internal.port}"):

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
+from natlab.lab import bad_input
 from natlab.lab.checks import Feedback
 from natlab.lab.report import udp
 from natlab.lab.report.ground import Simulated
@@ -29,6 +30,8 @@ from natlab.nat import configure
 __all__ = ["check_keepalive", "closes_after", "conformance", "let_in_after"]
 
 T = TypeVar("T")
+
+A_DAY = 86_400  # seconds
 
 
 class TimerRow(NamedTuple):
@@ -59,6 +62,7 @@ def let_in_after(
         answered: whether Bob has answered her before.
         keepalives: how many more packets Alice sends before, `silence` seconds apart.
     """
+    bad_input.check_seconds(silence, "the silence")
     return _measured(
         seed, preset, lambda prober: udp.alive(prober, silence, answered=answered, keepalives=[silence] * keepalives)
     )
@@ -77,7 +81,8 @@ def _measured(seed: int, preset: str, probe: Callable[[Prober], Awaitable[T]]) -
 
 def conformance(seed: int, presets: Sequence[str]) -> pd.DataFrame:
     """The timers of some NAT boxes beside what RFC 4787 REQ-5 demands; columns as `TimerRow`."""
-    return frame(TimerRow, (_row(seed, preset, answered) for preset in presets for answered in (False, True)))
+    boxes = bad_input.checked_several(presets, "presets")
+    return frame(TimerRow, (_row(seed, preset, answered) for preset in boxes for answered in (False, True)))
 
 
 def _row(seed: int, preset: str, answered: bool) -> TimerRow:
@@ -88,10 +93,10 @@ def _row(seed: int, preset: str, answered: bool) -> TimerRow:
 
 def check_keepalive(seed: int, preset: str, seconds: int | str | None) -> Feedback:
     """Checks a guess at the longest interval between keepalives that lets a silent Bob in at any time."""
-    if not isinstance(seconds, int):
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
         return Feedback(False, "Write a whole number of seconds. After how long a silence was the door closed?")
-    if seconds <= 0:
-        return Feedback(False, "Time goes forward only: write a number greater than 0.")
+    if not 0 < seconds <= A_DAY:
+        return Feedback(False, f"Write a number from 1 to {A_DAY}: no box waits longer than a day.")
     if not let_in_after(seed, seconds, preset, keepalives=3):
         return Feedback(
             False,

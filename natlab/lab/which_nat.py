@@ -9,7 +9,7 @@ Nothing here looks into a box: verdicts are what a host behind it can measure, b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -17,10 +17,12 @@ import pandas as pd
 
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError
+from natlab.lab import bad_input
 from natlab.lab.bare_sockets import BareUdpSocket
-from natlab.lab.checks import Feedback
+from natlab.lab.checks import Feedback, is_change
 from natlab.lab.classify import Classification
 from natlab.lab.lab import Lab
+from natlab.lab.raw_punch import Transport
 from natlab.lab.views.frame import frame
 from natlab.nat import Behaviour
 from natlab.protocol.stun import PORT, binding_request
@@ -81,22 +83,23 @@ def seen_at(lab: Lab) -> pd.DataFrame:
     for number, box in enumerate(BOXES, 1):
         socket = lab.run(lab.hosts[f"host {number}"].udp(5000))
         answers = [lab.run(ask(socket, Endpoint(*to))).xor_mapped_address for to in asked.values()]
+        socket.close()
         rows[box] = [str(answer) for answer in answers]
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(asked), dtype="string")
 
 
-def classify(seed: int, preset: str, transport: str = "udp", **axes: str | float) -> tuple[Classification, float]:
+def classify(seed: int, preset: str, transport: Transport = "udp", **axes: str | float) -> tuple[Classification, float]:
     """What a host behind such a box finds out, and the virtual seconds it takes."""
     lab = Lab(seed, record=())
     alice = lab.host("alice", behind=lab.nat(preset, **axes))  # type: ignore[arg-type]  # axes only
     server = _serve(lab)
-    found = lab.run(alice.classify(server, "tcp" if transport == "tcp" else "udp"))
-    return found, lab.now
+    return lab.run(alice.classify(server, transport)), lab.now
 
 
-def verdicts(seed: int, presets: Sequence[str], transport: str = "udp") -> pd.DataFrame:
+def verdicts(seed: int, presets: Sequence[str], transport: Transport = "udp") -> pd.DataFrame:
     """The verdict on each preset; columns as `VerdictRow`."""
-    return frame(VerdictRow, (_row(preset, transport, *classify(seed, preset, transport)) for preset in presets))
+    boxes = bad_input.checked_several(presets, "presets")
+    return frame(VerdictRow, (_row(preset, transport, *classify(seed, preset, transport)) for preset in boxes))
 
 
 def _row(preset: str, transport: str, found: Classification, seconds: float) -> VerdictRow:
@@ -122,7 +125,7 @@ def _serve(lab: Lab) -> Endpoint:
 
 def check_boxes(answers: Sequence[str]) -> Feedback:
     """Checks the mapping behaviours of the three boxes, in order."""
-    if len(answers) != len(BOXES):
+    if not isinstance(answers, Sequence) or len(answers) != len(BOXES):
         return Feedback(False, f"Three answers, each one of {WORDS}.")
     for (name, truth), answer in zip(BOXES.items(), answers, strict=True):
         if answer not in list(Behaviour):
@@ -139,9 +142,9 @@ _HINTS = {
 }
 
 
-def check_disguise(seed: int, axes: dict[str, str | float] | None) -> Feedback:
+def check_disguise(seed: int, axes: Mapping[str, str | float] | None) -> Feedback:
     """Checks a change of the "symmetric" box after which it is taken for endpoint-independent, by measuring it."""
-    if not axes:
+    if not is_change(axes):
         return Feedback(False, 'Write what to change, e.g. {"filtering": ...}. What do the tests compare?')
     if "mapping" in axes:
         return Feedback(False, "Leave the mapping as it is: the box is to be *taken* for what it is not.")

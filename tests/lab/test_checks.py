@@ -6,8 +6,10 @@ import pytest
 
 from natlab.errors import UnreachableError
 from natlab.events import MessageSeen
-from natlab.lab import Lab, checks
+from natlab.lab import Lab, checks, firewalls_and_nats, hard_nats, port_reuse, which_nat
 from natlab.lab.scenes import two_behind_nats
+from natlab.lab.six_packets import check_filtering, check_table, six_packets
+from natlab.lab.udp_timers import check_keepalive
 
 HARD = {"mapping": "address-and-port-dependent", "port_allocation": "random"}
 
@@ -60,3 +62,40 @@ def test_a_more_liberal_filtering_rescues_the_punch(filtering):
 def test_other_answers_get_a_hint(home, hint):
     answer = checks.rescues(7, HARD, home)
     assert not answer.right and hint in answer.words
+
+
+ODD = [None, "?", 5, 1.5, True, [], ["x"], [None], {}, {"x": 1}, {5: 1}, ("a", "b"), b"x", object()]
+SIX = six_packets(7)
+CHECKS = {
+    "rescues": lambda answer: checks.rescues(7, HARD, answer),
+    "boxes": which_nat.check_boxes,
+    "disguise": lambda answer: which_nat.check_disguise(7, answer),
+    "sharing": port_reuse.check_sharing,
+    "refused": port_reuse.check_refused,
+    "shut out": lambda answer: port_reuse.check_shut_out(7, answer),
+    "pairs": lambda answer: hard_nats.check_pairs(7, answer),
+    "change": lambda answer: hard_nats.check_change(7, answer),
+    "block": hard_nats.check_block,
+    "comparison": firewalls_and_nats.check_comparison,
+    "neighbour": lambda answer: firewalls_and_nats.check_neighbour(7, answer),
+    "keepalive": lambda answer: check_keepalive(7, "linux", answer),
+    "filtering": lambda answer: check_filtering(7, answer),
+    "table": lambda answer: check_table(SIX, answer, {1: 1}),
+    "rows": lambda answer: check_table(SIX, [("alice:5000", 5000)], answer),
+    "row": lambda answer: check_table(SIX, [answer], {1: 1}),
+    "port": lambda answer: check_table(SIX, [("alice:5000", answer)], {1: 1}),
+    "not the six packets": lambda answer: check_table(Lab(1), [], {}),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_an_answer_of_any_kind_gets_a_hint(check):
+    for odd in ODD:
+        feedback = check(odd)
+        assert not feedback.right and feedback.words
+
+
+def test_the_first_lessons_checks_take_any_answer_too(refused):
+    punched = two_behind_nats(7)
+    for odd in ODD:
+        assert not checks.where_it_ended(refused, odd).right and not checks.dial_time(punched, odd).right

@@ -20,6 +20,8 @@ from natlab.lab.firewalls_and_nats import (
     two_behind,
     where_after_silence,
 )
+from natlab.lab.udp_timers import conformance
+from natlab.lab.which_nat import verdicts
 
 RIGHT = {"A": "both", "B": "firewall", "C": "both", "D": "NAT", "E": "NAT"}
 
@@ -137,3 +139,15 @@ def test_the_comparison(answers, right, hint):
 def test_keeping_the_neighbour_out(axes, right, hint):
     feedback = check_neighbour(7, axes)
     assert feedback.right == right and hint in feedback.words
+
+
+@pytest.mark.parametrize("wrong", [0, -5, 0.5, "x"])
+def test_an_interval_is_a_whole_number_of_seconds(wrong):
+    with pytest.raises(ValueError, match="whole number, 1 or more"):
+        intervals(7, "linux", [wrong])
+
+
+@pytest.mark.parametrize("table", [grid, where_after_silence, conformance, verdicts])
+def test_one_preset_is_put_in_a_list(table):
+    with pytest.raises(ValueError, match=r"\['home'\] if it is one"):
+        table(7, "home")

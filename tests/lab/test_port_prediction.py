@@ -13,6 +13,7 @@ from natlab.lab.port_prediction import (
     PUBLISHED,
     compare,
     compare_two_hard,
+    first_hit,
     first_hits,
     odds,
     odds_two_hard,
@@ -47,10 +48,25 @@ def test_the_formula_counts_what_can_be_counted(probes, sockets):
     assert odds(probes, sockets, 5) == pytest.approx(sum(met) / len(met))
 
 
-@pytest.mark.parametrize("wrong", [(1, 0), (1, 70_000), (-1, 256)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: odds(1, 0),
+        lambda: odds(1, 70_000),
+        lambda: odds(-1),
+        lambda: odds(1.5),
+        lambda: odds(1, 1, 0),
+        lambda: first_hit(7, probes=70_000),
+        lambda: first_hit(7, sockets=70_000),
+        lambda: first_hits(7, tries=-1),
+        lambda: first_hits(7, tries="many"),
+        lambda: two_hard(7, -1),
+        lambda: two_hard(7, 1, ports=100_000),
+    ],
+)
 def test_nonsense_is_refused(wrong):
-    with pytest.raises(ValueError, match="sockets are 1 to 64512"):
-        odds(*wrong)
+    with pytest.raises(ValueError, match=r"is a whole number, .* not"):
+        wrong()
 
 
 def test_a_real_box_has_these_odds(hits):

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 
 import pytest
+from pandas import concat
 
 from natlab.errors import LabError
 from natlab.lab import punch_grid as module
@@ -195,7 +196,8 @@ def test_progress_is_told_and_may_interrupt():
     ("transport", "axes", "error", "words"),
     [
         ("sctp", {}, ValueError, '"tcp" or "udp"'),
-        ("tcp", {"gap": -1.0}, ValueError, "change places"),
+        ("tcp", {"gap": -1.0}, ValueError, "0 or more, not -1"),
+        ("tcp", {"gap": "x"}, ValueError, "gap= is a finite number"),
         ("tcp", {"filterin": "none"}, LabError, "did you mean 'filtering'"),
         ("udp", {"port_allocation": "lucky"}, LabError, "lucky"),
     ],
@@ -212,6 +214,12 @@ def test_the_heat_map_shows_the_table(grid, transport):
     # each mark once more than there are cells: in the legend
     assert [marks[mark] for mark in ("><", "A", "B", "A B", "–")] == [10, 19, 19, 13, 25]
     assert "nobody is reached: 24" in figure.alt and "APD/APD" in figure.text
+
+
+def test_a_picture_of_a_part_or_of_two_tables_would_mislead(grid):
+    for table in (grid[grid.alice == "EI/EI"], grid[:0], concat([grid, grid])):
+        with pytest.raises(LabError, match="the whole table of punch_grid"):
+            picture(table)
 
 
 def test_the_measurements_come_in_the_order_of_the_grid(grid):

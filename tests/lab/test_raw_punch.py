@@ -92,3 +92,19 @@ def test_a_pause_passes_before_the_first_packet_to_the_other():
     lab = two_hosts(1, HOME, HOME)
     punch(lab, "udp", pause=10.0)
     assert (lab.packets.query("place == 'alice' and verdict == 'sent'").time.diff().max()) > 10
+
+
+@pytest.mark.parametrize("first", ["tcp", "udp"])
+def test_the_same_two_may_punch_again(first):
+    lab = two_hosts(1, HOME, HOME)
+    assert [punch(lab, transport).outcome for transport in (first, "udp", "tcp", "tcp")] == [Outcome.CROSSED] * 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [({"pause": -1}, "pause= is"), ({"gap": math.inf}, "gap= is"), ({"aim": 99_999}, "a port is a number")],
+    ids=str,
+)
+def test_what_cannot_be_is_refused(wrong, hint):
+    with pytest.raises(ValueError, match=hint):
+        punch(two_hosts(1, HOME, HOME), "udp", **wrong)

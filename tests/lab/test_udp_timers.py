@@ -30,7 +30,9 @@ def test_keepalives_keep_a_mapping_far_beyond_its_timer():
     [
         (None, False, "number"),
         ("?", False, "number"),
-        (0, False, "forward"),
+        (0, False, "from 1 to 86400"),
+        (10**9, False, "from 1 to 86400"),
+        (True, False, "whole number"),
         (10, False, "longest"),
         (29, True, "lost"),
         (30, False, "30 s after"),
