@@ -230,7 +230,7 @@ def check_comparison(answers: Mapping[str, str]) -> Feedback:
     for letter, (truth, hint) in _STATEMENTS.items():
         answer = answers.get(letter) if isinstance(answers, Mapping) else None
         if answer not in _WORDS:
-            return Feedback(False, f'For {letter} write "firewall", "NAT" or "both": {{"{letter}": "both"}}.')
+            return Feedback(False, f'For {letter} write "firewall", "NAT" or "both".')
         if answer != truth:
             return Feedback(False, f"Look again at {letter}: {hint}")
     return Feedback(True, "What is true of both is the trick; what is true of NATs alone is what can go wrong with it.")
