@@ -119,7 +119,7 @@ class PortMapper:
         self._on_changed = on_changed
         self._socket: UdpSocket | None = None
         self._control: igd.Control | None = None
-        self._turn = asyncio.Lock()
+        self._opening, self._turn = asyncio.Lock(), asyncio.Lock()
         self._epochs: dict[Service, pcp.Epoch | natpmp.Epoch] = {
             Service.PCP: pcp.Epoch(),
             Service.NAT_PMP: natpmp.Epoch(),
@@ -151,14 +151,15 @@ class PortMapper:
         if not isinstance(lifetime, int) or not 0 < lifetime < 2**32:
             raise ValueError(f"a lease lasts a whole number of seconds, more than 0, not {lifetime!r}")
         wanted = Endpoint.of(self._ip, external_port).port or port
-        for mapping in self._keepers:
-            if (mapping.protocol, mapping.internal) == (protocol, internal):
-                return mapping
-        mapping = PortMapping(self, protocol, internal, wanted, lifetime)
-        await self._ask_any(mapping)
-        if self._ear is None:
-            self._ear = asyncio.ensure_future(self._listen())
-        self._keepers[mapping] = asyncio.ensure_future(self._keep(mapping))
+        async with self._opening:
+            for mapping in self._keepers:
+                if (mapping.protocol, mapping.internal) == (protocol, internal):
+                    return mapping
+            mapping = PortMapping(self, protocol, internal, wanted, lifetime)
+            await self._ask_any(mapping)
+            if self._ear is None:
+                self._ear = asyncio.ensure_future(self._listen())
+            self._keepers[mapping] = asyncio.ensure_future(self._keep(mapping))
         return mapping
 
     async def give_back(self, mapping: PortMapping) -> None:

@@ -212,10 +212,17 @@ def test_only_the_protocols_asked_for_are_tried(home) -> None:
     assert keeper.mappings == [] and list(house.leases) == []
 
 
-def test_what_is_open_is_not_opened_again(home) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_is_open_is_not_opened_again(home, at_once: bool) -> None:
     house = home()
     keeper = mapper(house)
-    first, second = (house.run(keeper.open(UDP, 4001)) for _ in range(2))
+
+    async def twice():
+        if at_once:
+            return await asyncio.gather(*(keeper.open(UDP, 4001) for _ in range(2)))
+        return [await keeper.open(UDP, 4001) for _ in range(2)]
+
+    first, second = house.run(twice())
     assert first is second and len(keeper.mappings) == len(list(house.leases)) == 1
 
 
