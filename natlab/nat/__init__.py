@@ -16,11 +16,10 @@ who says so, `presets.py` the way from a name to its axes.
 Nothing here waits, sends or reads a clock, so the simulated internet and a real TUN device drive the same box.
 
     table.py          all mappings and sessions, under every key     pool.py, ports.py   which address, which port
-    timers.py         which packets keep a session alive             quarantine.py       who is shut out
+    timers.py         which packets keep a session alive             rest.py             ports that nobody gets yet
     tcp_session.py    what flags say of a connection                 tcp_window.py       what numbers say of it
     icmp_errors.py    what an error quotes, and whom it is for       answers.py          what the box itself says
-    fragments.py      pieces of packets                              strays.py           what came too early
-    rest.py           ports that nobody gets yet
+    fragments.py      pieces of packets                              unsolicited.py      what came too early
 
 Specifications: RFC 4787 (UDP), RFC 5382 (TCP), RFC 5508 (ICMP), RFC 6146 section 3.5.2.2 (the TCP state machine),
 RFC 6888 (carriers), RFC 7422 (port blocks), RFC 7857 (their updates).

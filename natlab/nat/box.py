@@ -46,15 +46,16 @@ from natlab.nat.mapping import Mapping, MappingKey, Remotes, Session, forward_ke
 from natlab.nat.outcome import Drop, Hairpinned, Wait
 from natlab.nat.pool import Pool, Share
 from natlab.nat.ports import Ports, random_free_port
-from natlab.nat.quarantine import Quarantine
-from natlab.nat.strays import Strays
 from natlab.nat.table import Table
 from natlab.nat.tcp_session import LONG_LIVED, next_state
+from natlab.nat.unsolicited import Memory
 from natlab.packet import Flag, IPProtocol, Packet, end_of
 
 __all__ = ["FOREVER", "NatBox"]
 
 FOREVER = 2**63  # nanoseconds: when a port forward without a lease ends
+
+Pair = tuple[int, Endpoint, Endpoint]  # protocol, remote, external
 
 _UDP, _TCP, _ICMP = int(IPProtocol.UDP), int(IPProtocol.TCP), int(IPProtocol.ICMP)
 _SYN, _ACK, _RST = int(Flag.SYN), int(Flag.ACK), int(Flag.RST)
@@ -98,8 +99,8 @@ class NatBox:
         self._rng = rng
         self._table: Table = Table(name, config, journal, beside._table.numbers if beside else None)
         self._ports = Ports(config, rng)
-        self._quarantine = Quarantine(round(config.quarantine * _SECOND))
-        self._strays = Strays(round(config.udp_unanswered_timeout * config.strays_take_ports * _SECOND))
+        self._quarantine: Memory[str] = Memory(round(config.quarantine * _SECOND))
+        self._strays: Memory[Pair] = Memory(round(config.udp_unanswered_timeout * config.strays_take_ports * _SECOND))
         self._errors = ErrorTranslation(config, self._table)
         self._pieces = Pieces(config.fragments)
         self._answers = Answers(config, internal_ip or external_ip)
@@ -190,7 +191,7 @@ class NatBox:
         for mapping in list(self._table.mappings.values()):
             self._table.end(mapping, "reboot: the box forgot everything", now_ns)
         self._shut_out.clear()
-        self._strays.clear()
+        self._strays.until.clear()
         self._table.rest.clear()
         self._pieces.clear()
         self.up_since = now_ns
@@ -320,7 +321,7 @@ class NatBox:
             session = self._inward.get(pair)
             if session is not None and session.expires > now:
                 return session.mapping.internal
-            return remote if self._strays.took(pair, now) else None
+            return remote if self._strays.holds(pair, now) else None
 
         return self._ports.allocate(internal, share, holder, latest.external if latest else None)
 

@@ -30,12 +30,12 @@ port is not its own. "cloud" has eight addresses: it is one to one for eight hos
 translate nothing: hosts behind them are seen at their own addresses.
 
 "linux" looks endpoint-independent from outside too, until two hosts want one port towards one remote, or a datagram
-comes too early (`ports.py`, `strays.py`). It gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands 120, a
-TCP connection that opens 120 s where RFC 5382 REQ-5 demands 240, a ping 30 s where RFC 5508 REQ-2 demands 60, and a
-stranger's SYN an RST at once where RFC 5382 REQ-4 wants silence. A host inside that has the box's own address is cut
-off, ICMP errors about nothing leak out, and a flood of first pieces shuts out all others for a while. Its rule for UDP
-conversations is in `timers.py`. All that it keeps and breaks is measured by `natlab.lab.report`, and a test holds that
-against nft itself.
+comes too early (`ports.py`, `unsolicited.py`). It gives an unanswered UDP mapping 30 s where RFC 4787 REQ-5 demands
+120, a TCP connection that opens 120 s where RFC 5382 REQ-5 demands 240, a ping 30 s where RFC 5508 REQ-2 demands 60,
+and a stranger's SYN an RST at once where RFC 5382 REQ-4 wants silence. A host inside that has the box's own address is
+cut off, ICMP errors about nothing leak out, and a flood of first pieces shuts out all others for a while. Its rule for
+UDP conversations is in `timers.py`. All that it keeps and breaks is measured by `natlab.lab.report`, and a test holds
+that against nft itself.
 
 Not modelled, of Linux: that a ping's replies start its timer again, the TCP timers for a SYN received (60 s) and the
 time from a FIN to its acknowledgement (120 s). Of pf: 30 s once a second datagram has gone

@@ -16,8 +16,8 @@
     fragments                do pieces of packets pass?                      RFC 4787 section 11
     confuses_addresses       may a host have the box's own address?          RFC 4787 section 4.4
     hairpinning              how do two hosts inside meet outside?           RFC 4787 section 6, RFC 5382 section 7.2
-    strays_take_ports        does what came too early stand in the way?      `strays.py`
-    quarantine               is an unexpected packet held against anybody?   `quarantine.py`
+    strays_take_ports        does what came too early stand in the way?      `unsolicited.py`
+    quarantine               is an unexpected packet held against anybody?   `unsolicited.py`
     ..._limit, ..._per_host  how much is too much?                           RFC 6888 REQ-4
     translates               is it a NAT at all, or a firewall?              RFC 4787 section 5, RFC 6092
 

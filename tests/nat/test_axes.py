@@ -11,7 +11,7 @@ from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import Journal, MappingEnded
 from natlab.nat import Behaviour, Drop, Hairpinned, Hairpinning, NatBox, NatConfig
-from natlab.nat import quarantine as quarantine_module
+from natlab.nat.unsolicited import LIMIT
 from natlab.packet import Flag, IPProtocol, Packet
 
 UDP, TCP = IPProtocol.UDP, IPProtocol.TCP
@@ -208,9 +208,9 @@ def test_a_packet_that_hairpins_in_vain_shuts_out_no_neighbour() -> None:
 
 def test_quarantine_is_bounded() -> None:
     box = make_box(quarantine=10)
-    for n in range(quarantine_module.LIMIT + 10):
+    for n in range(LIMIT + 10):
         box.inbound(udp(Endpoint(f"12.{n // 65536}.{n // 256 % 256}.{n % 256}", 1), ALICE_OUTSIDE), n)
-    assert len(box._quarantine.until) == quarantine_module.LIMIT
+    assert len(box._quarantine.until) == LIMIT
 
 
 # Static port forwards

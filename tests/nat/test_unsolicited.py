@@ -7,7 +7,7 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.events import Journal
 from natlab.nat import Drop, NatBox, configure
-from natlab.nat.strays import LIMIT, Strays
+from natlab.nat.unsolicited import LIMIT, Memory
 from natlab.packet import Flag, IPProtocol, Packet
 
 BOX = "11.0.0.1"
@@ -97,8 +97,8 @@ def test_a_reboot_forgets_strays():
 
 
 def test_a_flood_of_strays_is_bounded():
-    strays = Strays(30 * SECOND)
+    strays: Memory[tuple[int, Endpoint, Endpoint]] = Memory(30 * SECOND)
     for port in range(1, LIMIT + 2):
         strays.add((17, Endpoint("12.0.0.1", port), SAME), 0)
-    assert not strays.took((17, Endpoint("12.0.0.1", 1), SAME), 0)
-    assert strays.took((17, Endpoint("12.0.0.1", LIMIT + 1), SAME), 0)
+    assert not strays.holds((17, Endpoint("12.0.0.1", 1), SAME), 0)
+    assert strays.holds((17, Endpoint("12.0.0.1", LIMIT + 1), SAME), 0)
