@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from itertools import cycle
 from typing import NamedTuple
 
 from natlab.endpoint import Endpoint
@@ -128,9 +129,12 @@ async def survives_strays(prober: Prober, protocol: int) -> Finding:
     assert door is not None
     await prober.reaches(protocol, prober.xenia(), door)
     after = await prober.opens(protocol, alice, prober.xenia())
-    kept = after == door or await mapping(prober, protocol, prober.alice()) is not Behaviour.ENDPOINT_INDEPENDENT
-    said = "leaves from the same endpoint" if kept else "leaves from another endpoint"
-    return judged(kept, f"after a packet that came too early, the conversation with its sender {said}")
+    early = "after a packet that came too early, the conversation with its sender leaves from"
+    if after == door:
+        return judged(True, f"{early} the same endpoint")
+    if await mapping(prober, protocol, prober.alice()) is not Behaviour.ENDPOINT_INDEPENDENT:
+        return not_applicable("each remote sees an endpoint of its own anyway")
+    return judged(False, f"{early} another endpoint")
 
 
 # Ports and addresses
@@ -171,15 +175,20 @@ async def keeps_parity(prober: Prober, protocol: int) -> Finding:
 
 @of_translation
 async def pairs_addresses(prober: Prober, protocol: int) -> Finding:
-    """Each host from several ports: is it seen at one address only?"""
+    """Each host from several ports, to two remotes by turns: is it seen at one address only?"""
     ports = [prober.alice().port for _ in range(TRIES)]
-    hosts = [[Endpoint(ip, port) for port in ports] for ip in prober.hosts]
-    seen = [{door.ip for _, door in await _opened(prober, protocol, host)} for host in hosts]
+    seen = [await _addresses(prober, protocol, [Endpoint(ip, port) for port in ports]) for ip in prober.hosts]
     addresses = len(set().union(*seen))
     if addresses < 2:
-        return not_applicable(f"{len(hosts)} hosts are all seen at one address")
+        return not_applicable(f"{len(seen)} hosts are all seen at one address")
     most = max(map(len, seen))
     return judged(most == 1, f"of {addresses} external addresses a host has {'one' if most == 1 else f'up to {most}'}")
+
+
+async def _addresses(prober: Prober, protocol: int, sources: Iterable[Endpoint]) -> set[str]:
+    remotes = cycle((prober.xenia(), prober.yves()))
+    doors = [await prober.opens(protocol, source, next(remotes)) for source in sources]
+    return {door.ip for door in doors if door is not None}
 
 
 def _two_hosts(prober: Prober, port: int) -> tuple[Endpoint, Endpoint]:

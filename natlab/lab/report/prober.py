@@ -153,13 +153,13 @@ class Talk:
     """A TCP connection between an internal and a remote endpoint, played at both ends.
 
     Attributes:
-        door: the external endpoint, once a segment has come out there; None before.
+        door: the external endpoint, once a segment has come out there; None before, unless it was known.
     """
 
-    def __init__(self, prober: Prober, internal: Endpoint, remote: Endpoint) -> None:
+    def __init__(self, prober: Prober, internal: Endpoint, remote: Endpoint, door: Endpoint | None = None) -> None:
         self._prober = prober
         self.internal, self.remote = internal, remote
-        self.door: Endpoint | None = None
+        self.door = door
         self._sent = [prober.first(IPProtocol.TCP, internal, remote).seq, 500_000_000]  # next number of each end
 
     async def out(self, flags: int, payload: bytes = b"") -> bool:

@@ -2,8 +2,8 @@
 
 Section 8 of the RFC lists them, 4 to 7 explain them. RFC 7857 section 2 adds what becomes of a connection after an RST.
 
-REQ-2 wants every valid sequence of segments to pass. Besides the ordinary handshake two of them matter to hole
-punching. Both begin with a SYN that alice has sent and nobody answered:
+REQ-2 wants every valid sequence of segments to pass. Besides the ordinary handshakes, from inside and from outside, two
+of them matter to hole punching. Both begin with a SYN that alice has sent and nobody answered:
 
     simultaneous open                              redial
     alice ── SYN, seq 1000 ──> xenia               alice ── SYN, seq 1000 ──> xenia         alice gives up
@@ -59,6 +59,23 @@ async def handshake(prober: Prober) -> Finding:
         "xenia's FIN": await talk.back(FIN | ACK) and await talk.out(ACK),
     }
     return _all_passed(passed)
+
+
+async def from_outside(prober: Prober) -> Finding:
+    """Alice's port is known, for it has called yves; now yves and xenia call, who have as yet not spoken to it."""
+    alice = prober.alice()
+    door = await prober.opens(TCP, alice, prober.yves())
+    for caller in (prober.xenia(), prober.yves(8000)):
+        talk = Talk(prober, alice, caller, door)
+        if await talk.back(SYN):
+            passed = {
+                "the SYN ACK": await talk.out(SYN | ACK),
+                "the ACK": await talk.back(ACK),
+                "data": await talk.back(ACK, b"question") and await talk.out(ACK, b"answer"),
+                "both FINs": await talk.back(FIN | ACK) and await talk.out(FIN | ACK) and await talk.back(ACK),
+            }
+            return _all_passed(passed)
+    return not_applicable("no connection from outside is let in")
 
 
 async def simultaneous_open(prober: Prober) -> Finding:
@@ -256,6 +273,7 @@ REQUIREMENTS = (
             ("REQ-1", MUST, "4.1", "An endpoint inside is seen at one external endpoint, by every remote.", mapping),
             ("REQ-1, early", MUST, "4.1", "... also by one whose SYN came too early.", mapping_after_syn),
             ("REQ-2", MUST, "4.2", "A connection opens, is half closed and closes as TCP may.", handshake),
+            ("REQ-2, outside", MUST, "4.2", "So does one that is begun outside, if it is let in.", from_outside),
             ("REQ-2a", MUST, "4.2", "Two SYNs that cross open a connection: simultaneous open.", simultaneous_open),
             (
                 "REQ-2, redial",

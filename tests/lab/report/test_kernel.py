@@ -1,7 +1,8 @@
 """What "linux" is named after, on the same bench: nft's masquerade keeps and breaks what the preset does, row by row.
 
 Timers are compared in two steps, since the longest is five days: the kernel's own numbers are what is measured of the
-preset, and with other, short numbers, what is measured of the kernel is those. The long form waits for UDP's.
+preset, and with other, short numbers, what is measured of the kernel is those. The long form waits for UDP's and for a
+ping's.
 """
 
 import asyncio
@@ -115,6 +116,25 @@ def test_as_a_carriers_box_too(kernel_nat, requirement):
     assert words(ours.finding) == words(theirs.finding)
 
 
+POOLED = ("RFC 4787 REQ-2", "RFC 6888 REQ-2")
+POOLS = {  # of two addresses: Linux picks one by the host's address, and by the remote's too unless told to persist
+    "persistent": ({"external_addresses": 2}, "snat to 11.0.0.1-11.0.0.2 persistent"),
+    "not persistent": ({"external_addresses": 2, "pooling": "arbitrary"}, "snat to 11.0.0.1-11.0.0.2"),
+}
+
+
+@pytest.mark.parametrize(
+    "requirement", [each for each in CARRIERS_REQUIREMENTS if each.name in POOLED], ids=lambda each: each.name
+)
+@pytest.mark.parametrize("pool", POOLS)
+def test_with_a_pool_of_addresses_too(pool, requirement):
+    axes, statement = POOLS[pool]
+    (ours,) = measure(lambda: simulated(**axes), [requirement])
+    (theirs,) = measure(lambda: KernelNat(rules=MASQUERADE.replace("masquerade", statement)), [requirement])
+    assert words(ours.finding) == words(theirs.finding)
+    assert (ours.finding.verdict == "conforms") is (pool == "persistent")
+
+
 # Timers
 
 
@@ -160,8 +180,8 @@ def test_the_kernels_number_is_what_is_measured_of_it():
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["RFC 4787 REQ-5", "RFC 4787 REQ-6"])
-def test_udps_timers_in_real_time(name):
+@pytest.mark.parametrize("name", ["RFC 4787 REQ-5", "RFC 4787 REQ-6", "RFC 5508 REQ-6, refresh"])
+def test_some_timers_in_real_time(name):
     asked = [each for each in REQUIREMENTS if each.name == name]
     (theirs,) = measure(lambda: KernelNat(patience=130.0), asked)
     (ours,) = measure(simulated, asked)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from natlab.packet import Flag
+
 EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
 PASSED = "all segments passed"
 
@@ -9,8 +11,12 @@ ROWS = [
     ("5382 REQ-1", {}, "conforms", EI),
     ("5382 REQ-1", {"mapping": APD, "port_allocation": "random"}, "violates", APD),
     ("5382 REQ-1, early", {}, "conforms", "leaves from the same endpoint"),
+    ("5382 REQ-1, early", {"mapping": APD, "port_allocation": "random"}, "not applicable", "an endpoint of its own"),
     ("5382 REQ-2", {}, "conforms", PASSED),
     ("5382 REQ-2", {"checks_sequence_numbers": True}, "conforms", PASSED),
+    ("5382 REQ-2, outside", {}, "conforms", PASSED),
+    ("5382 REQ-2, outside", {"filtering": EI, "checks_sequence_numbers": True}, "conforms", PASSED),
+    ("5382 REQ-2, outside", {"filtering": APD}, "not applicable", "no connection from outside is let in"),
     ("5382 REQ-2a", {}, "conforms", PASSED),
     ("5382 REQ-2a", {"checks_sequence_numbers": True, "filtering": APD}, "conforms", PASSED),
     ("5382 REQ-2, redial", {}, "conforms", PASSED),
@@ -57,6 +63,29 @@ ROWS = [
     ("7857 2.2", {}, "conforms", "240 s after an RST"),
     ("7857 2.2", {"tcp_reset_timeout": 10.0}, "violates", "10 s after an RST"),
 ]
+
+
+def without_syn_acks(came):
+    return [packet for packet in came if packet.flags != int(Flag.SYN | Flag.ACK)]
+
+
+def from_another_port(came):
+    """A box that has forgotten where an earlier SYN left from, and gives later ones another port."""
+    return [
+        packet._replace(source=packet.source._replace(port=9)) if packet.seq > 2_000_000 else packet for packet in came
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "tamper", "words"),
+    [
+        ("REQ-2, outside", without_syn_acks, "the SYN ACK did not pass"),
+        ("REQ-1, early", from_another_port, "leaves from another endpoint"),
+    ],
+)
+def test_a_box_that_breaks_it_in_a_way_of_its_own_does_not_conform(finding, name, tamper, words):
+    found = finding(f"RFC 5382 {name}", tamper=tamper)
+    assert (str(found.verdict), words in found.measured) == ("violates", True), found
 
 
 @pytest.mark.parametrize(("name", "axes", "verdict", "words"), ROWS, ids=[f"{row[0]} {row[1]}" for row in ROWS])
