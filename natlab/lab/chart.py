@@ -80,6 +80,7 @@ def chart(lines: Sequence[Line], *, title: str, x: str, y: str, alt: str) -> Fig
 
 def _scale(largest: float) -> tuple[float, float]:
     """The distance between two numbers on an axis, and where it ends: a multiple of it."""
+    largest = largest or 1.0  # nothing but zeros
     raw = largest / _TICKS
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)

@@ -78,7 +78,7 @@ class Wire:
         there: float,
         back: float,
     ) -> None:
-        """Plugs a namespace in. Others reach it at its own addresses, or at that of the NAT box it sits behind.
+        """Plugs a namespace in. Others reach it at its own addresses, or at those of the NAT box it sits behind.
 
         Args:
             also: further addresses of its own.
@@ -87,7 +87,7 @@ class Wire:
         Raises:
             LabError: another end of the wire has such an address.
         """
-        outside = [box.external_ip] if box else [address, *also]
+        outside = box.external_ips if box else [address, *also]
         if taken := next(filter(self._ends.get, outside), None):
             raise LabError(f"{taken} is already somebody's address on this wire: give each its own")
         tun = namespace.plug_in(address, *also)

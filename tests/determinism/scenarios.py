@@ -81,7 +81,8 @@ def problems(lab: Lab) -> list[str]:
 async def _left_after_closing(nodes: list[Node]) -> list[str]:
     for node in nodes:
         await node.close()
-    return [repr(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
+    left = asyncio.all_tasks() - {asyncio.current_task()}  # a set: in no order
+    return sorted(f"{task.get_name()}: {task.get_coro().__qualname__}" for task in left)
 
 
 # ---- made by hand

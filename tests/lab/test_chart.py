@@ -45,3 +45,8 @@ def test_what_is_drawn_is_where_the_numbers_are():
 def test_its_text_tells_some_of_the_numbers():
     figure = chart([Line("squares", "#111111", [(n, n * n) for n in range(100)])], title="T", x="n", y="n²", alt="A.")
     assert figure.text.splitlines()[1].startswith("squares: (0, 0), (12, 144)") and len(figure.text) < 200
+
+
+def test_nothing_but_zeros_has_axes_too():
+    figure = chart([Line("nothing", "#111111", [(0, 0)])], title="t", x="x", y="y", alt="nothing")
+    assert ">1</text>" in figure.svg

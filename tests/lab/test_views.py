@@ -169,3 +169,14 @@ def test_absent_text_is_empty_and_never_missing(journal, names):
         for column in table(journal, names).select_dtypes("string"):
             assert isinstance(table(journal, names)[column], pd.Series)
             assert not table(journal, names)[column].isna().any()
+
+
+def test_two_who_meet_again_have_a_row_for_each_time(names):
+    met = Journal()
+    for number in range(3):
+        for place, peer, role in (("alice", "12D3KooWBob", "dialer"), ("bob", "12D3KooWAlice", "listener")):
+            met.emit(ConnectionOpened(number, place, number, peer, role, "tcp", "direct", "dial", "", "", 0.1))
+        for place, peer in (("bob", "12D3KooWAlice"), ("alice", "12D3KooWBob")):
+            met.emit(ConnectionClosed(number + 0.5, place, number, peer, "closed"))
+    table = views.connections(met, names)
+    assert list(table.opened) == [0, 1, 2] and list(table.closed) == [0.5, 1.5, 2.5] and set(table.dialer) == {"alice"}

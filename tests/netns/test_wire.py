@@ -268,3 +268,22 @@ def test_lateness_is_what_a_busy_loop_costs(ends):
 
     run(wire, main())
     assert wire.lateness > 0.030
+
+
+def test_each_address_of_a_box_is_reached(ends):
+    wire, alice, bob = ends
+    box = NatBox("home", NatConfig(external_addresses=2), "12.0.0.1", Random(1), Journal(kinds=()), ["12.0.0.2"])
+    wire.attach(alice, "11.0.0.1", there=0.0, back=0.0)
+    wire.attach(bob, "192.168.1.2", box=box, there=0.0, back=0.0)
+    box.forward(IPProtocol.UDP, Endpoint("12.0.0.2", 7000), Endpoint("192.168.1.2", 7000), 0)
+
+    async def main():
+        sender = await SystemNetwork(alice.open_socket).bind_udp(ANY)
+        receiver = await SystemNetwork(bob.open_socket).bind_udp(Endpoint("0.0.0.0", 7000))
+        sender.send(b"x", Endpoint("12.0.0.2", 7000))
+        data, _ = await receiver.receive()
+        sender.close()
+        receiver.close()
+        return data
+
+    assert run(wire, main()) == b"x"

@@ -81,7 +81,6 @@ class Life:
             and (first.transport, first.path) == (report.transport, report.path)
             and (first.place, who(first.peer, names)) == (who(report.peer, names), report.place)
             and (first.role != report.role or report.opened_by == "hole punch")  # there both ends dialled
-            and math.isnan(self.closed)
         )
 
 
@@ -100,38 +99,43 @@ def lives(journal: Journal, names: Names) -> list[Life]:
     """Every connection of the journal, its two ends joined, in the order opened."""
     made: list[Life] = []
     by_end: dict[tuple[str, int], Life] = {}
+    between: dict[frozenset[str], list[Life]] = {}  # two nodes -> their connections that are open
     for event in journal.events:
         match event:
             case ConnectionOpened():
-                by_end[event.place, event.connection] = _join(event, made, names)
+                joined = _join(event, between, names)
+                by_end[event.place, event.connection] = joined
+                made += [joined] if len(joined.reports) == 1 else []
             case RoundTripMeasured() if life := by_end.get((event.place, event.connection)):
                 life.rtt = event.seconds
             case ConnectionClosed() if life := by_end.get((event.place, event.connection)):
                 if math.isnan(life.closed):
                     life.closed, life.closed_why = event.time, life.closed_why or event.reason
             case CircuitEnded():
-                _circuit_ended(event, made, names)
+                _circuit_ended(event, between, names)
             case _:
                 pass
     return made
 
 
-def _join(report: ConnectionOpened, made: list[Life], names: Names) -> Life:
+def _join(report: ConnectionOpened, between: dict[frozenset[str], list[Life]], names: Names) -> Life:
     """Adds a report to the connection it belongs to, or starts a new one."""
-    for life in made:
+    ends = (report.place, who(report.peer, names))
+    known = [life for life in between.get(frozenset(ends), []) if math.isnan(life.closed)]
+    between[frozenset(ends)] = known
+    for life in known:
         if life.awaits(report, names):
             life.reports.append(report)
             return life
-    ends = (report.place, who(report.peer, names))
     dialer, listener = ends if report.role == "dialer" else ends[::-1]
-    made.append(Life(dialer, listener, [report]))
-    return made[-1]
+    known.append(Life(dialer, listener, [report]))
+    return known[-1]
 
 
-def _circuit_ended(event: CircuitEnded, made: Iterable[Life], names: Names) -> None:
+def _circuit_ended(event: CircuitEnded, between: dict[frozenset[str], list[Life]], names: Names) -> None:
     """The relay has ended it, unless one of its ends had done so before."""
     ends = who(event.source, names), who(event.target, names)
-    for life in made:
+    for life in between.get(frozenset(ends), []):
         is_it = (life.dialer, life.listener) == ends and relay_of(life.reports[0], names) == event.place
         if is_it and math.isnan(life.closed):
             life.closed_why = named(event.reason, names)
