@@ -63,9 +63,12 @@ class OwnAddresses:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._listening: list[Endpoint] = []
+        self._has_wildcard = False  # behind one is whatever interface there is now
         self._seen: dict[int, dict[Endpoint, _Seen]] = {}  # by listening port
         self._relayed: dict[Multiaddr, None] = {}
         self._mapped: dict[Multiaddr, None] = {}
+        self._all: tuple[Multiaddr, ...] | None = None  # these two until something changes
+        self._punchable: tuple[Multiaddr, ...] | None = None
 
     @property
     def listening(self) -> tuple[Endpoint, ...]:
@@ -75,14 +78,18 @@ class OwnAddresses:
     def listening_on(self, local: Endpoint) -> None:
         """A listener was opened."""
         self._listening.append(local)
+        self._has_wildcard |= parse_ip(local.ip).is_unspecified
+        self._changed()
 
     def set_mapped(self, externals: Iterable[Endpoint]) -> None:
         """Where our gateway lets strangers in now."""
         self._mapped = {address.from_endpoint(external): None for external in externals}
+        self._changed()
 
     def set_relayed(self, addresses: Iterable[Multiaddr]) -> None:
         """The circuit addresses that reservations give us now."""
         self._relayed = dict.fromkeys(addresses)
+        self._changed()
 
     @property
     def listen(self) -> tuple[Multiaddr, ...]:
@@ -96,13 +103,17 @@ class OwnAddresses:
     @property
     def all(self) -> tuple[Multiaddr, ...]:
         """Everything we would tell anybody: listen, mapped, activated observed, relayed."""
-        observed = self.observed(ACTIVATION_THRESHOLD)
-        return tuple(dict.fromkeys((*self.listen, *self._mapped, *observed, *self._relayed)))
+        if self._all is None or self._has_wildcard:
+            observed = self.observed(ACTIVATION_THRESHOLD)
+            self._all = tuple(dict.fromkeys((*self.listen, *self._mapped, *observed, *self._relayed)))
+        return self._all
 
     def punchable(self) -> tuple[Multiaddr, ...]:
         """What DCUtR's CONNECT carries: direct public addresses, those with a single observer included."""
-        candidates = dict.fromkeys((*self.listen, *self._mapped, *self.observed(1)))
-        return tuple(own for own in candidates if address.is_public(own))
+        if self._punchable is None or self._has_wildcard:
+            candidates = dict.fromkeys((*self.listen, *self._mapped, *self.observed(1)))
+            self._punchable = tuple(own for own in candidates if address.is_public(own))
+        return self._punchable
 
     def told_to(self, remote: Multiaddr) -> tuple[Multiaddr, ...]:
         """The listen-address filter: to loopback all, to a private address no loopback, to a public one only public."""
@@ -143,6 +154,7 @@ class OwnAddresses:
         self.forget(connection)  # it may have seen us elsewhere before
         seen = self._seen.setdefault(local.port, {}).setdefault(external, _Seen())
         seen.observers.setdefault(observer, set()).add(connection.number)
+        self._changed()
         return Observation(observed, len(seen.observers))
 
     def forget(self, connection: Connection) -> None:
@@ -153,8 +165,12 @@ class OwnAddresses:
                     connections.discard(connection.number)
                     if not connections:
                         del seen.observers[observer]
+                        self._changed()
                 if not seen.observers:
                     del seen_at[external]
+
+    def _changed(self) -> None:
+        self._all = self._punchable = None
 
     def _is_listening(self, local: Endpoint) -> bool:
         return any(local.port == ours.port and local.ip in self._interfaces(ours) for ours in self._listening)

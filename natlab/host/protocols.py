@@ -12,8 +12,8 @@ only one whose stream becomes something else, a circuit, hands it on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from natlab.errors import ClosedError, NatlabError, RefusedError
@@ -54,6 +54,10 @@ class Protocols:
         """Protocol ids, in order of registration."""
         return tuple(self._answers)
 
+    def __contains__(self, protocol: str) -> bool:
+        """Whether it is answered."""
+        return protocol in self._answers
+
     def add(self, protocol: str, handler: Handler, *, at_once: int = MAX_SERVED, keeps_stream: bool = False) -> None:
         """Has `handler` answer the protocol.
 
@@ -79,39 +83,41 @@ class Protocols:
 
     async def serve(self, stream: MuxedStream) -> None:
         """The life of one stream that a peer opened."""
-        with self._one_of(MAX_SERVED, stream) as has_place:
-            if has_place:
+        place = (stream.connection.number, "")
+        if self._takes_place(place, MAX_SERVED, stream):
+            try:
                 await self._serve(stream)
+            finally:
+                self._leave(place)
 
     async def _serve(self, stream: MuxedStream) -> None:
         try:
-            async with within_time(stream):
-                protocol = await answer(stream, self._answers.__contains__)
+            protocol = await within_time(stream, answer(stream, self.__contains__))
         except NatlabError:  # nothing asked for that we speak, hung up, or no multistream; the stream is reset
             return
         chosen = self._answers.get(protocol)
         if chosen is None:  # withdrawn meanwhile
             stream.reset()
             return
-        with self._one_of(chosen.at_once, stream, protocol) as has_place:
-            if has_place:
+        place = (stream.connection.number, protocol)
+        if self._takes_place(place, chosen.at_once, stream):
+            try:
                 await self._handle(protocol, chosen, stream)
+            finally:
+                self._leave(place)
 
-    @contextmanager
-    def _one_of(self, most: int, stream: MuxedStream, protocol: str = "") -> Iterator[bool]:
+    def _takes_place(self, place: tuple[int, str], most: int, stream: MuxedStream) -> bool:
         """Counts a stream while it is served; with `most` of them there already, it is reset: false."""
-        key = (stream.connection.number, protocol)
-        if self._served[key] >= most:
+        if self._served[place] >= most:
             stream.reset()
-            yield False
-            return
-        self._served[key] += 1
-        try:
-            yield True
-        finally:
-            self._served[key] -= 1
-            if not self._served[key]:
-                del self._served[key]
+            return False
+        self._served[place] += 1
+        return True
+
+    def _leave(self, place: tuple[int, str]) -> None:
+        self._served[place] -= 1
+        if not self._served[place]:
+            del self._served[place]
 
     async def _handle(self, protocol: str, chosen: _Answer, stream: MuxedStream) -> None:
         connection = stream.connection

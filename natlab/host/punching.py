@@ -55,10 +55,10 @@ class HolePunching:
 
     def addresses_changed(self) -> None:
         """Offers or withdraws the handler."""
-        offered = DCUTR_ID in self._core.protocols.names
-        if self._core.own.punchable() and not offered:
+        offered, has_hole = DCUTR_ID in self._core.protocols, bool(self._core.own.punchable())
+        if has_hole and not offered:
             self._core.protocols.add(DCUTR_ID, self._answer)
-        elif offered and not self._core.own.punchable():
+        elif offered and not has_hole:
             self._core.protocols.remove(DCUTR_ID)
 
     def identified(self, connection: Connection) -> None:

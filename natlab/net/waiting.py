@@ -40,7 +40,7 @@ class Waiters:
         self._futures: dict[Future[None], None] | None = None  # most of the time there are none
 
     async def wait(self) -> None:
-        future: Future[None] = get_running_loop().create_future()
+        future: Future[None] = Future(loop=get_running_loop())
         if self._futures is None:
             self._futures = {}
         waiting = self._futures

@@ -153,17 +153,18 @@ class SimTcpConnection(WatchableStream):
         has_room = self._wants_room and self.tcb.opened and self.tcb.writable
         if has_room:
             self._wants_room = False
-        if has_room or self._gone or self.tcb.readable or self.tcb.at_end:
+        if has_room or self.tcb.readable or self.tcb.at_end or self._gone:
             self.changes.wake()
 
     def _send(self) -> None:
         """On loopback an answer comes while we are sending; what it makes us send waits for its turn."""
-        if self._sending:
+        if self._sending or not (segments := self.tcb.take_segments()):
             return
         self._sending = True
-        while segments := self.tcb.take_segments():
+        while segments:
             for segment in segments:
                 self._layer.transmit(segment)
+            segments = self.tcb.take_segments()
         self._sending = False
 
     def _set_alarm(self) -> None:

@@ -7,9 +7,8 @@ A peer may pipeline: its protocol's first bytes can stand right behind the line 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from natlab.errors import UnreachableError
 from natlab.net import Stream
@@ -101,17 +100,15 @@ async def negotiated(stream: S, protocol: str) -> S:
         UnreachableError: no answer within `STREAM_TIMEOUT`.
         ProtocolError, ClosedError: as for `propose`.
     """
-    async with within_time(stream):
-        await propose(stream, [protocol])
+    await within_time(stream, propose(stream, [protocol]))
     return stream
 
 
-@asynccontextmanager
-async def within_time(stream: Resettable) -> AsyncIterator[None]:
-    """Bounds a negotiation by `STREAM_TIMEOUT`, and resets the stream if it fails."""
+async def within_time(stream: Resettable, negotiation: Coroutine[Any, Any, str]) -> str:
+    """What is agreed within `STREAM_TIMEOUT`; if the negotiation fails, the stream is reset."""
     try:
         async with asyncio.timeout(STREAM_TIMEOUT):
-            yield
+            return await negotiation
     except TimeoutError as error:
         stream.reset()
         raise UnreachableError(f"the peer agreed on no protocol within {STREAM_TIMEOUT:g} s") from error

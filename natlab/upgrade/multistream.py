@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from natlab.errors import ClosedError, DecodeError, NegotiationError, ProtocolError
 from natlab.wire import varint
@@ -154,8 +155,15 @@ def encode(line: str) -> bytes:
     Raises:
         ValueError: empty, longer than `MAX_MESSAGE`, with a newline in it, or no text at all.
     """
-    if not isinstance(line, str) or not line or "\n" in line or len(text := line.encode() + b"\n") > MAX_MESSAGE:
-        raise ValueError(f"not a protocol ID that multistream can carry: {str(line)[:80]!r}")
+    if not isinstance(line, str):
+        raise ValueError(f"a protocol ID is text, not {str(line)[:80]!r}")
+    return _encode(line)
+
+
+@lru_cache(maxsize=64)  # the same few, again and again
+def _encode(line: str) -> bytes:
+    if not line or "\n" in line or len(text := line.encode() + b"\n") > MAX_MESSAGE:
+        raise ValueError(f"not a protocol ID that multistream can carry: {line[:80]!r}")
     return varint.prefixed(text)
 
 

@@ -21,6 +21,7 @@ Not modelled: the older `libp2p-routing-state` domain that rust-libp2p's identif
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from multiaddr import Multiaddr
@@ -97,25 +98,30 @@ class PeerRecord:
         )
         return seal(key, PEER_RECORD_DOMAIN, PEER_RECORD_TYPE, message.SerializeToString(deterministic=True))
 
-    @classmethod
-    def unseal(cls, data: bytes) -> PeerRecord:
+    @staticmethod
+    def unseal(data: bytes) -> PeerRecord:
         """Checks and reads an envelope with a peer record. Addresses of kinds unknown here are left out.
 
         Raises:
             DecodeError: no such envelope or record.
             SecurityError: not signed by the peer it describes.
         """
-        key, payload = unseal(data, PEER_RECORD_DOMAIN, PEER_RECORD_TYPE)
-        message = envelope_pb2.PeerRecord()
-        try:
-            message.ParseFromString(payload)
-        except ProtobufDecodeError as error:
-            raise DecodeError("peer record is no protobuf message") from error
-        peer = PeerId.from_bytes(message.peer_id)
-        if not peer.matches(key):
-            raise SecurityError(f"peer record of {peer} signed by {PeerId.from_public_key(key)}")
-        encoded = [info.multiaddr for info in message.addresses[:MAX_RECORD_ADDRESSES]]
-        return cls(peer, message.seq, address.decode_known(encoded))
+        return _unseal_record(data)
+
+
+@lru_cache(maxsize=32)  # a peer says the same over each of its connections
+def _unseal_record(data: bytes) -> PeerRecord:
+    key, payload = unseal(data, PEER_RECORD_DOMAIN, PEER_RECORD_TYPE)
+    message = envelope_pb2.PeerRecord()
+    try:
+        message.ParseFromString(payload)
+    except ProtobufDecodeError as error:
+        raise DecodeError("peer record is no protobuf message") from error
+    peer = PeerId.from_bytes(message.peer_id)
+    if not peer.matches(key):
+        raise SecurityError(f"peer record of {peer} signed by {PeerId.from_public_key(key)}")
+    encoded = [info.multiaddr for info in message.addresses[:MAX_RECORD_ADDRESSES]]
+    return PeerRecord(peer, message.seq, address.decode_known(encoded))
 
 
 @dataclass(frozen=True, slots=True)

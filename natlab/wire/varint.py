@@ -21,6 +21,8 @@ def encode(value: int) -> bytes:
     """
     if not 0 <= value < 1 << 7 * MAX_BYTES:
         raise ValueError(f"a varint holds 0 to 2**63 - 1, not {value}")
+    if value <= 0x7F:
+        return bytes((value,))  # as nearly all are
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -35,6 +37,8 @@ def decode(data: bytes | bytearray | memoryview, start: int = 0) -> tuple[int, i
     Raises:
         DecodeError: longer than 9 bytes, or not the shortest form.
     """
+    if start < len(data) and data[start] < 0x80:
+        return data[start], start + 1
     value = 0
     for index, byte in enumerate(data[start : start + MAX_BYTES]):
         value |= (byte & 0x7F) << 7 * index
