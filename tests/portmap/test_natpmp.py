@@ -162,6 +162,22 @@ def test_3_2_an_answer_from_elsewhere_is_no_answer(home) -> None:
         house.run(natpmp.external_address(socket, GATEWAY, SOON))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        natpmp.MapResponse(natpmp.Opcode.MAP_UDP, 0, 1, 4002, 4002, 100),
+        natpmp.MapResponse(natpmp.Opcode.MAP_TCP, 0, 1, 4001, 4001, 100),
+        natpmp.AddressResponse(0, 1, "11.0.0.1"),
+    ],
+    ids=["another port", "another protocol", "another question"],
+)
+def test_3_2_an_answer_to_something_else_is_no_answer(home, monkeypatch, other) -> None:
+    house = home()
+    monkeypatch.setattr(natpmp, "answer", lambda *_: natpmp.natpmp.encode(other))
+    with pytest.raises(UnreachableError):
+        house.run(natpmp.map_port(house.udp(house.alice), GATEWAY, UDP, 4001, timers=SOON))
+
+
 def test_3_5_a_result_code_of_the_future_is_an_error_too(home, monkeypatch) -> None:
     house = home()
     monkeypatch.setattr(natpmp, "answer", lambda *_: bytes((0, 128, 0, len(ResultCode))) + bytes(8))
