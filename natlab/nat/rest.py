@@ -1,4 +1,4 @@
-"""Rest: an external port that was a host's goes to nobody else for a while (RFC 6888 REQ-8, 120 s).
+"""Rest: an external port whose mapping is over goes to no new one for a while (RFC 6888 REQ-8, 120 s).
 
     0 s      alice's mapping of 11.0.0.1:5000 ends; her remotes do not know, and still send there
     119 s    bob wants port 5000, and gets another

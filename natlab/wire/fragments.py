@@ -83,8 +83,8 @@ class Reassembly:
         if waiting is None:
             return "fragments: too many wait for their others, and those that came first stay"
         end = piece.offset + piece.length
-        came_to = max(waiting.pieces.values(), default=0)
-        if waiting.overlaps(piece.offset, end) or (self._in_order and piece.offset != came_to):
+        is_next = not self._in_order or piece.offset == max(waiting.pieces.values(), default=0)
+        if waiting.overlaps(piece.offset, end) or not is_next:
             del self._waiting[key]
             return "fragments: it overlaps another, or is out of order, so all of them are given up"
         waiting.pieces[piece.offset] = end
