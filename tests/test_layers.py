@@ -10,6 +10,7 @@ The heavy libraries each have one place: pandas, networkx, matplotlib, ipywidget
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -96,3 +97,10 @@ def test_import_natlab_loads_no_heavy_library() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "natlab" in loaded
     assert not {"pandas", "networkx", "matplotlib", "ipywidgets", "IPython"} & set(loaded)
+
+
+@pytest.mark.parametrize("package", ["lab", "netns", "portmap", "protocol", "sim"])
+def test_the_first_page_of_a_package_names_each_of_its_modules(package: str) -> None:
+    page = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in (PACKAGE / package).glob("*.py")} - {"__init__"}
+    assert modules - set(re.findall(r"\w+", page)) == set()

@@ -2,12 +2,15 @@
 
 loop        virtual time under asyncio                 internet  the topology: hosts and NATs around a core
 host        a computer: interfaces, the Network seam   router    the core, and NAT routers driving natlab.nat
-udp         datagrams                                  links     what happens on the way, as middleware
+udp         datagrams                                  links/    what happens on the way, as middleware
 streams     TCP sockets over tcp, the state machine    capture   where packets are written down
-ports       who may use which local port               waiting   how a coroutine waits for a socket
-addressing  who has which address                      line      IPv4 or IPv6 on a cable
-icmp        pings, and errors about what was sent      tcp_icmp  what these do to a TCP connection
-vpn         tunnels
+ports       who may use which local port               line      IPv4 or IPv6 on a cable
+addressing  who has which address                      vpn       tunnels
+icmp        pings, and errors about what was sent      path_mtu  what a host learns of paths from them
+
+TCP is `tcp`, the states (RFC 9293), and a file for each of its parts: tcp_segment, tcp_sequence, tcp_state and
+tcp_settings are its words; tcp_send, tcp_receive the two directions; tcp_rto, tcp_congestion how fast; tcp_keepalive,
+tcp_icmp what else can end it.
 """
 
 from natlab.sim.host import Host

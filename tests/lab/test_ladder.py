@@ -94,6 +94,13 @@ def test_since_and_until_cut_out_a_stretch_of_time(journal, topology, names):
     assert [line.split()[0] for line in figure.text.splitlines()[1:4]] == ["6.200", "6.241", "6.282"]
 
 
+@pytest.mark.parametrize(("since", "until", "end"), [(1.5, 6.0, "again at 4.000 s"), (0.0, 3.0, "again at 2.000 s")])
+def test_what_is_repeated_in_a_stretch_of_time_is_told_and_no_more(journal, topology, names, since, until, end):
+    figure = ladder(journal.events, topology, names, CAST, since=since, until=until)
+    (line,) = lines_with(figure, "no mapping for")
+    assert line.endswith(end)
+
+
 def test_show_chooses_and_the_footer_says_what_is_missing(journal, topology, names):
     figure = ladder(journal.events, topology, names, CAST, show=["drop"])
     _, step, footer = figure.text.splitlines()

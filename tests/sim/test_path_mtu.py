@@ -35,6 +35,13 @@ def test_it_forgets_after_ten_minutes_and_believes_in_no_mtu_below_552() -> None
     assert path_mtu.pieces(datagram(BOB), EXPIRES) == (datagram(BOB),)
 
 
+def test_news_of_a_known_path_makes_it_the_last_to_be_forgotten() -> None:
+    path_mtu = PathMtu()
+    for ip in (BOB.ip, CAROL.ip, BOB.ip):
+        path_mtu.learn(ip, 1280, 0)
+    assert list(path_mtu.known) == [CAROL.ip, BOB.ip]
+
+
 def test_errors_about_ever_more_destinations_cost_no_more_than_a_full_table() -> None:
     path_mtu = PathMtu()
     for number in range(2 * MOST):

@@ -8,6 +8,7 @@ shares its original's way up to there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,10 +17,12 @@ from natlab.lab.ladder.steps import Step, StepKind, Stop
 from natlab.packet import Flag, IPProtocol, Packet, describe, end_of
 
 
-def packet_steps(events: Iterable[Event]) -> list[Step]:
-    """One step for each packet that the events show, repetitions folded, in the order first sent."""
+def packet_steps(events: Iterable[Event], since: float = -math.inf, until: float = math.inf) -> list[Step]:
+    """One step for each packet sent in this time, its repetitions in this time folded, in the order first sent."""
     folded: dict[tuple[object, ...], Step] = {}
     for hops in _flights(events):
+        if not since <= hops[0].time <= until:
+            continue
         step = _step(hops)
         key = (_identity(hops), step.label, step.places, step.end)
         if key in folded:

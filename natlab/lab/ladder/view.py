@@ -79,7 +79,7 @@ def _choose(
 ) -> tuple[Sequence[str], list[Step], list[Step]]:
     """The lines of the ladder, the steps between them, and those of them to be shown."""
     _check(hosts, show)
-    found = [step for step in _all_steps(events, names) if since <= step.time <= until]
+    found = _all_steps(events, names, since, until)
     places = topology.in_line(hosts, core=any(_with_the_core(step, hosts) for step in found))
     visible = [cut for step in found if (cut := _within(step, places))]
     return places, visible, [step for step in visible if step.topic in show or ("drop" in show and step.end)]
@@ -95,11 +95,10 @@ def _check(hosts: Sequence[str], show: Collection[str]) -> None:
             raise LabError(f"a ladder cannot show {word!r} (it can show: {', '.join(SHOWABLE)})")
 
 
-def _all_steps(events: list[Event], names: Names) -> list[Step]:
-    """Everything there is, in the order it began; at equal times notes first, since they say why."""
-    return sorted(
-        [*note_steps(events, names), *message_steps(events, names), *packet_steps(events)], key=lambda step: step.time
-    )
+def _all_steps(events: list[Event], names: Names, since: float, until: float) -> list[Step]:
+    """Everything that began in this time, in the order it did; at equal times notes first, since they say why."""
+    said = [step for step in (*note_steps(events, names), *message_steps(events, names)) if since <= step.time <= until]
+    return sorted([*said, *packet_steps(events, since, until)], key=lambda step: step.time)
 
 
 def _within(step: Step, places: Sequence[str]) -> Step | None:
