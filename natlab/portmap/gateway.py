@@ -8,9 +8,9 @@
 It runs on a `natlab.net.Network`, so the same code serves a simulated LAN and one of Linux. All it listens at is the
 gateway's address inside: RFC 6886 section 3.3 forbids to answer what comes from outside.
 
-After a reboot it tells everybody on the LAN, ten times within two minutes (RFC 6886 section 3.2.1, RFC 6887 section
-14.1.1). *Not modelled*: the same at the very first start, when nobody can have a lease yet, and when the external
-address changes without a reboot.
+After a reboot it tells everybody on the LAN, ten times in 128 s (RFC 6886 section 3.2.1, RFC 6887 section 14.1.3).
+*Not modelled*: the same at the very first start, when nobody can have a lease yet, and when the external address
+changes without a reboot.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Gateway:
         self._network = network
         self._services = leases.config.services
         self._udp: UdpSocket | None = None
+        self._herald: asyncio.Task[None] | None = None
         self._closing: list[Callable[[], None]] = []
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._loop: asyncio.AbstractEventLoop
@@ -88,6 +89,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Closes all it has opened. The leases stay: they are the NAT box's."""
+        self._udp = None
         for close in self._closing:
             close()
         tasks = list(self._tasks)
@@ -103,14 +105,21 @@ class Gateway:
         await self.close()
 
     def announce(self) -> None:
-        """Tells everybody on the LAN that the leases are lost: call it when the box has rebooted."""
-        if self._udp is not None:
-            self._spawn(self._announce(self._udp))
+        """Tells everybody on the LAN that the leases are lost: call it when the box has rebooted.
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        What was left to say of an earlier reboot is not said any more.
+        """
+        if self._udp is None:
+            return
+        if self._herald is not None:
+            self._herald.cancel()
+        self._herald = self._spawn(self._announce(self._udp))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     async def _answer(self, socket: UdpSocket) -> None:
         while True:

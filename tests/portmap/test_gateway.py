@@ -53,6 +53,21 @@ def test_a_port_that_is_taken_leaves_none_open(home) -> None:
     assert not second._tasks
 
 
+def test_many_reboots_are_announced_by_one_voice_and_none_when_it_is_closed(home) -> None:
+    house = home(services=("nat-pmp",))
+    ear = house.run(house.alice.bind_udp(natpmp.ANNOUNCEMENTS))
+    for _ in range(20):
+        house.router.reboot()
+        house.loop.advance(0.1)
+    house.loop.advance(200.0)
+    assert len(ear._queue) == 20 + 9
+    house.router.reboot()
+    house.run(house.gateway.close())
+    house.router.reboot()
+    house.loop.advance(200.0)
+    assert len(ear._queue) == 20 + 9 and not house.gateway._tasks
+
+
 def test_nobody_is_told_of_a_reboot_by_upnp(home) -> None:
     house = home(services=("upnp",))
     ear = house.run(house.alice.bind_udp(natpmp.ANNOUNCEMENTS))
