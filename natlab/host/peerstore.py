@@ -23,6 +23,10 @@ MAX_ADDRESSES = 64
 """Addresses remembered of one peer. Source: go-libp2p v0.49 `pstoremem/addr_book.go`."""
 
 
+UNHEARD = Identity()
+"""What a peer has said of itself before it said anything."""
+
+
 @dataclass(slots=True)
 class KnownPeer:
     """Attributes:
@@ -31,7 +35,7 @@ class KnownPeer:
     """
 
     addresses: dict[Multiaddr, None] = field(default_factory=dict)
-    identity: Identity = field(default_factory=Identity)
+    identity: Identity = UNHEARD
 
 
 class Peerstore:
@@ -46,9 +50,9 @@ class Peerstore:
         return tuple(known.addresses) if known else ()
 
     def identity(self, peer: PeerId) -> Identity:
-        """What the peer said of itself last, see `KnownPeer`; an empty `Identity` before it said anything."""
+        """What the peer said of itself last, see `KnownPeer`; `UNHEARD` before it said anything."""
         known = self._peers.get(peer)
-        return known.identity if known else Identity()
+        return known.identity if known else UNHEARD
 
     def add(self, peer: PeerId, addresses: Iterable[Multiaddr]) -> None:
         """Remembers addresses, with or without the peer's `/p2p/ID`; beyond `MAX_ADDRESSES` new ones are dropped."""

@@ -34,7 +34,7 @@ from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
 from natlab.sim.ports import Binding, PortTable, wildcard_of
 from natlab.sim.tcp import Tcb
-from natlab.sim.tcp_segment import opens, reset_for
+from natlab.sim.tcp_segment import SYN, opens, reset_for
 from natlab.sim.tcp_settings import settings_for
 from natlab.sim.tcp_state import State
 from natlab.sim.udp import pick
@@ -288,7 +288,7 @@ class TcpLayer:
 
     def receive(self, segment: Packet) -> None:
         connection = self._connections.get((segment.destination, segment.source))
-        listener = self._listener_for(segment)
+        listener = self._listener_for(segment) if segment.flags & SYN else None
         if connection is not None and listener is not None and connection.tcb.may_be_replaced_by(segment):
             connection.reset()
             connection = None

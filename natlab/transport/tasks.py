@@ -76,6 +76,11 @@ async def first_success(
     Returns:
         The first result, or every error, in the order of `attempts`.
     """
+    if len(attempts) == 1 and instead is None:
+        try:
+            return await attempts[0]
+        except failed as only:
+            return [only]
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(attempt) for attempt in attempts]
     finished: asyncio.Queue[asyncio.Future[T]] = asyncio.Queue()
