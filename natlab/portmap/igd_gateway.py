@@ -138,7 +138,8 @@ class _Arguments:
         return IPProtocol[name]
 
 
-def _add(leases: Leases, arguments: _Arguments, client: str, exact: bool) -> Lease:
+def _wish(leases: Leases, arguments: _Arguments, client: str, exact: bool) -> Wish:
+    """What an action asks for, if it may."""
     protocol, port = arguments.protocol(), arguments.number("NewExternalPort")
     internal = Endpoint(arguments.text("NewInternalClient"), arguments.number("NewInternalPort"))
     if arguments.text("NewRemoteHost"):
@@ -153,19 +154,21 @@ def _add(leases: Leases, arguments: _Arguments, client: str, exact: bool) -> Lea
         raise _No(ErrorCode.ACTION_FAILED)
     seconds = _lease_duration(leases, arguments.number("NewLeaseDuration", 2**32 - 1))
     description = "".join(filter(str.isprintable, arguments.text("NewPortMappingDescription")))[:100]
-    if exact:
-        _make_way(leases, protocol, port, internal)
-    granted = leases.grant(
-        Wish(
-            service=Service.UPNP,
-            protocol=protocol,
-            internal=internal,
-            port=port,
-            seconds=seconds,
-            exact=exact,
-            description=description,
-        )
+    return Wish(
+        service=Service.UPNP,
+        protocol=protocol,
+        internal=internal,
+        port=port,
+        seconds=seconds,
+        exact=exact,
+        description=description,
     )
+
+
+def _add(leases: Leases, wish: Wish) -> Lease:
+    if wish.exact:
+        _make_way(leases, wish)
+    granted = leases.grant(wish)
     if isinstance(granted, Denial):
         raise _No(_FAULTS[granted] if leases.config.igd == 2 or granted not in _FULL else ErrorCode.ACTION_FAILED)
     return granted
@@ -180,20 +183,20 @@ def _lease_duration(leases: Leases, seconds: int) -> int | None:
     return seconds or None
 
 
-def _make_way(leases: Leases, protocol: int, port: int, internal: Endpoint) -> None:
+def _make_way(leases: Leases, wish: Wish) -> None:
     """A client may point its external port to another internal one (WANIPConnection:2 section 2.5.16)."""
-    lease = leases.at(protocol, port)
-    if lease is not None and lease.internal != internal and lease.internal.ip == internal.ip:
+    lease = leases.at(wish.protocol, wish.port)
+    if lease is not None and lease.internal != wish.internal and lease.internal.ip == wish.internal.ip:
         leases.release(lease, "replaced: its host asked for another internal port")
 
 
 def _add_port_mapping(leases: Leases, arguments: _Arguments, client: str) -> dict[str, str]:
-    _add(leases, arguments, client, exact=True)
+    _add(leases, _wish(leases, arguments, client, exact=True))
     return {}
 
 
 def _add_any_port_mapping(leases: Leases, arguments: _Arguments, client: str) -> dict[str, str]:
-    return {"NewReservedPort": str(_add(leases, arguments, client, exact=False).external.port)}
+    return {"NewReservedPort": str(_add(leases, _wish(leases, arguments, client, exact=False)).external.port)}
 
 
 def _delete_port_mapping(leases: Leases, arguments: _Arguments, client: str) -> dict[str, str]:
