@@ -14,7 +14,7 @@ and lets a segment through if
     its ack           is not above the other side's `end`                      nobody acknowledges what was not sent
 
 A SYN without ACK gives its sender a new number. After an RST, or a FIN of each side, it is a new connection on old
-ports, and what the box knew of both sides is over.
+ports, and what the box knew of both sides is over. (Measured on Linux 6.18: both pass, none of it is "invalid".)
 
 The trap for hole punching. A host's SYN goes out and the box remembers its number. The peer's SYN comes in, but by now
 the host no longer dials, it listens: the listener answers with a SYN ACK that has a number of its own choice.
