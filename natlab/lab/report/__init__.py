@@ -10,7 +10,7 @@
     requirement.py   what a requirement and a finding are
     behaviour.py     questions that are the same for UDP and TCP
     silence.py       how timers are found
-    udp.py           RFC 4787
+    udp.py           RFC 4787, RFC 7857 section 7.1
     fragments.py     ... sections 10 and 11
     tcp.py           RFC 5382, RFC 7857 section 2
     icmp.py          RFC 5508, and the ICMP of the other two

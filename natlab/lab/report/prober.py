@@ -110,7 +110,8 @@ class Prober:
     async def wait(self, seconds: float) -> Outcome:
         """Lets time pass; what came out of the box by itself."""
         await asyncio.sleep(seconds)
-        return self._outcome()
+        async with self._turn:  # else what another probe waits for is taken away from it
+            return self._outcome()
 
     def _outcome(self) -> Outcome:
         return Outcome(self._ground.inside.received(), self._ground.outside.received())

@@ -1,6 +1,7 @@
 """RFC 4787, Network Address Translation (NAT) Behavioral Requirements for Unicast UDP: each requirement, measured.
 
-Section 12 of the RFC lists them, 4 to 11 explain them. RFC 7857 section 8 lets a box give up port parity.
+Section 12 of the RFC lists them, 4 to 11 explain them. RFC 7857 section 8 lets a box give up port parity, and its
+section 7.1 says what is no refresh.
 
 Sections 10 and 11 are `fragments.py`'s, section 9 is `icmp.py`'s.
 
@@ -20,7 +21,7 @@ from natlab.lab.report import behaviour
 from natlab.lab.report.prober import Prober
 from natlab.lab.report.requirement import Finding, Level, Requirement, judged, not_applicable, not_measured
 from natlab.lab.report.silence import shortest_fatal
-from natlab.packet import IPProtocol
+from natlab.packet import IcmpKind, IPProtocol, icmp_error
 
 __all__ = ["REQUIREMENTS", "TWO_MINUTES", "alive", "closes_after"]
 
@@ -110,6 +111,26 @@ async def outbound_refresh(prober: Prober) -> Finding:
     return judged(kept, f"a datagram from inside starts the {timer} s {'again' if kept else 'not again'}")
 
 
+async def no_refresh_by_errors(prober: Prober) -> Finding:
+    """Alice's error about a datagram of xenia's at three quarters of the timer, and a knock as long after it."""
+    timer = await closes_after(prober, True)
+    if timer is None:
+        return not_measured(f"the timer is longer than the {prober.patience:.0f} s that were tried")
+    alice, xenia = prober.alice(), prober.xenia()
+    door = await prober.opens(UDP, alice, xenia)
+    assert door is not None
+    (came,) = (await prober.send(prober.first(UDP, xenia, door))).to(alice)
+    await prober.wait(CONVERSATION)
+    await prober.opens(UDP, alice, xenia)
+    await prober.wait(0.75 * timer)
+    error = icmp_error(IcmpKind.PORT_UNREACHABLE, alice.ip, came)
+    assert error is not None
+    await prober.send(error)
+    await prober.wait(0.75 * timer)
+    refreshed = await prober.reaches(UDP, xenia, door) == alice
+    return judged(not refreshed, f"an error from inside starts the {timer} s {'again' if refreshed else 'not again'}")
+
+
 # Filtering, hairpinning, and the rest
 
 
@@ -157,28 +178,45 @@ async def _talks(prober: Prober, source: Endpoint) -> bool:
 
 MUST, SHOULD, _ = Level
 
-REQUIREMENTS = tuple(
-    Requirement(4787, *row)
-    for row in (
-        ("REQ-1", MUST, "4.1", "An endpoint inside is seen at one external endpoint, by every remote.", mapping),
-        ("REQ-2", SHOULD, "4.1", "With several external addresses, a host has one of them: paired pooling.", pooling),
-        ("REQ-3", MUST, "4.2.1", "No two hosts are seen at one external endpoint: no port overloading.", overloading),
-        ("REQ-3a", SHOULD, "4.2.1", "A port below 1024 becomes one below 1024, and another one above.", port_range),
-        ("REQ-4", SHOULD, "4.2.2", "Even ports stay even, odd ones odd.", parity),
-        ("REQ-5", MUST, "4.3", "A mapping outlives two minutes of silence.", two_minutes),
-        ("REQ-5c", SHOULD, "4.3", "Better five minutes.", five_minutes),
-        ("REQ-6", MUST, "4.3", "A datagram from inside starts the timer again.", outbound_refresh),
-        ("REQ-7", MUST, "4.4", "An address of the network inside may be the box's outside.", address_conflict),
-        ("REQ-8", SHOULD, "5", "Filtering is endpoint-independent, or address-dependent.", filtering),
-        (
-            "REQ-9",
-            MUST,
-            "6",
-            "Hosts inside reach each other at their external endpoints, and come from them.",
-            hairpinning,
-        ),
-        ("REQ-10", SHOULD, "7", "Payloads are left alone.", payloads),
-        ("REQ-11", MUST, "8", "Mapping and filtering stay as they are when two hosts want one port.", determinism),
-        ("REQ-11, early", MUST, "8", "... and when a packet comes too early.", strays),
-    )
+REQUIREMENTS = (
+    *(
+        Requirement(4787, *row)
+        for row in (
+            ("REQ-1", MUST, "4.1", "An endpoint inside is seen at one external endpoint, by every remote.", mapping),
+            (
+                "REQ-2",
+                SHOULD,
+                "4.1",
+                "With several external addresses, a host has one of them: paired pooling.",
+                pooling,
+            ),
+            (
+                "REQ-3",
+                MUST,
+                "4.2.1",
+                "No two hosts are seen at one external endpoint: no port overloading.",
+                overloading,
+            ),
+            ("REQ-3a", SHOULD, "4.2.1", "A port below 1024 becomes one below 1024, and another one above.", port_range),
+            ("REQ-4", SHOULD, "4.2.2", "Even ports stay even, odd ones odd.", parity),
+            ("REQ-5", MUST, "4.3", "A mapping outlives two minutes of silence.", two_minutes),
+            ("REQ-5c", SHOULD, "4.3", "Better five minutes.", five_minutes),
+            ("REQ-6", MUST, "4.3", "A datagram from inside starts the timer again.", outbound_refresh),
+            ("REQ-7", MUST, "4.4", "An address of the network inside may be the box's outside.", address_conflict),
+            ("REQ-8", SHOULD, "5", "Filtering is endpoint-independent, or address-dependent.", filtering),
+            (
+                "REQ-9",
+                MUST,
+                "6",
+                "Hosts inside reach each other at their external endpoints, and come from them.",
+                hairpinning,
+            ),
+            ("REQ-10", SHOULD, "7", "Payloads are left alone.", payloads),
+            ("REQ-11", MUST, "8", "Mapping and filtering stay as they are when two hosts want one port.", determinism),
+            ("REQ-11, early", MUST, "8", "... and when a packet comes too early.", strays),
+        )
+    ),
+    Requirement(
+        7857, "7.1", SHOULD, "7.1", "An ICMP error from inside is no datagram: no refresh.", no_refresh_by_errors
+    ),
 )

@@ -2,6 +2,9 @@
 
 import pytest
 
+from natlab.endpoint import Endpoint
+from natlab.packet import IPProtocol, Packet
+
 EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
 
 ROWS = [
@@ -53,3 +56,26 @@ ROWS = [
 def test_the_probe_tells_a_box_that_keeps_the_rule_from_one_that_breaks_it(finding, number, axes, verdict, words):
     found = finding(f"RFC 4787 {number}", **axes)
     assert (str(found.verdict), words in found.measured) == (verdict, True), found
+
+
+def test_rfc_7857_section_7_1_an_error_from_inside_is_no_refresh(finding):
+    found = finding("RFC 7857 7.1")
+    assert (str(found.verdict), found.measured) == ("conforms", "an error from inside starts the 300 s not again")
+    found = finding("RFC 7857 7.1", udp_timeout=1e9)
+    assert (str(found.verdict), "longer than" in found.measured) == ("not measured", True)
+
+
+def test_a_box_that_takes_it_for_one_violates_it(finding):
+    """As if the late knock of xenia, whom alice has complained about, were let in."""
+    last, complained = [], []
+
+    def tamper(came):
+        last.extend(packet for packet in came if packet.protocol == IPProtocol.UDP and packet.source.ip == "11.0.0.1")
+        complained.extend(packet for packet in came if packet.quoted)
+        if came or not complained:
+            return came
+        xenia, door = last[-1].destination, last[-1].source
+        return [Packet(IPProtocol.UDP, xenia, Endpoint("192.168.1.2", door.port))]
+
+    found = finding("RFC 7857 7.1", tamper=tamper)
+    assert (str(found.verdict), found.measured) == ("violates", "an error from inside starts the 300 s again")
