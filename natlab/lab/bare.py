@@ -146,13 +146,18 @@ class BareHost:
 
         Raises:
             SocketError: EADDRINUSE, another socket has one of the ports.
+            ValueError: no such ports, or the two addresses are of two versions of IP.
         """
         if not isinstance(ports, tuple) or len(ports) != 2:
             raise ValueError(f"ports= is a pair of ports, such as (3478, 3479), not {ports!r}")
         for port in ports:
             bad_input.check_port(port, "a STUN server")
         bad_input.check_one_of(alternate, (BareHost, type(None)), "alternate= is another host, made by lab.host(...)")
-        second = None if alternate is None else Site(alternate._network, alternate.ip)
+        second = None
+        if alternate is not None:
+            second = Site(alternate._network, alternate._local(0, alternate.ip6 != "" and ":" in self.ip).ip)
+            if (":" in second.ip) is not (":" in self.ip):
+                raise ValueError(f"{self.ip} and {second.ip} are of two IP versions: a server's addresses are of one")
         server = StunServer(Site(self._network, self.ip), second, ports)
         await server.start()
         return server
@@ -168,12 +173,16 @@ class BareHost:
             UnreachableError: the server does not answer.
             ProtocolError: the server has no second address.
             RefusedError: TCP's filtering was asked of a server that does not dial back.
+            LabError: this computer has no address of the server's version of IP.
         """
         if transport not in ("udp", "tcp"):
             raise ValueError(f'the transport is "udp" or "tcp", not {transport!r}')
         discover = discover_udp if transport == "udp" else discover_tcp
         to = self.resolve(server.endpoint if isinstance(server, StunServer) else server)
-        return Classification(await discover(self._network, self._local(0, to.version == 6).ip, to, self._rng))
+        local = self._local(0, to.version == 6)
+        if local.version != to.version:
+            raise LabError(f"{self.name} has no IPv4 address, and {to} is one: ask a server with an IPv6 address")
+        return Classification(await discover(self._network, local.ip, to, self._rng))
 
     async def map_port(
         self,

@@ -143,7 +143,8 @@ class BareUdpSocket(BareSocket):
         """
         remote, datagram = self.host.resolve(to), _bytes(data)
         if remote.version != self.local.version:
-            raise ValueError(f"{self.local} cannot send to {remote}: one is IPv4, the other IPv6: bind with ipv6=True")
+            bind = "with" if remote.version == 6 else "without"
+            raise ValueError(f"{self.local} is no address to send to {remote} from: bind a socket {bind} ipv6=True")
         if len(datagram) > LONGEST:
             raise ValueError(f"a datagram has room for {LONGEST} bytes, not {len(datagram)}: send several")
         if self.closed:

@@ -42,6 +42,8 @@ def forward(router: NatRouter, host: Place, protocol: str, port: int, to_port: i
     bad_input.check_port(to_port, "to_port=")
     if ipv6 and not host.ip6:
         raise LabError(f"{host.name} has no IPv6 address: make it with ipv6=True, or leave ipv6= out")
+    if not ipv6 and ":" in host.ip:
+        raise LabError(f"{host.name} has no IPv4 address: open the port of its IPv6 address, with ipv6=True")
     router, ip = (_half(router, True), host.ip6) if ipv6 else (router, host.ip)
     if not router.translates and port != to_port:
         raise LabError(f"{router.name} is a firewall here and changes no ports: leave to_port= out")

@@ -2,7 +2,8 @@
 
 A datagram goes to the socket bound to its destination; one bound to that very address is preferred over one bound to
 the wildcard. Among sockets that share an endpoint by SO_REUSEPORT the sender's endpoint decides, always the same way.
-A datagram for nobody is answered with ICMP "port unreachable", unless it was multicast; one too long for IP vanishes.
+A datagram for nobody is answered with ICMP "port unreachable", unless it was multicast. One too long for IP vanishes,
+and one to an address of a version of IP that the socket or its host has not.
 
 Not modelled: connected sockets (so nobody hears of ICMP errors), broadcast, checksums. A multicast datagram goes to one
 of the sockets that share its group, not to all.
@@ -113,11 +114,13 @@ class UdpLayer:
             del self._sockets[binding.local]
 
     def send(self, local: Endpoint, to: Endpoint, data: bytes) -> None:
-        if len(data) > LONGEST:
+        if len(data) > LONGEST or (":" in local.ip) is not (":" in to.ip):
             return
         if to.ip in WILDCARDS:
             to = Endpoint(loopback_of(to.ip), to.port)  # as Linux takes it
         ip = self._source_ip(to.ip) if local.ip in WILDCARDS else local.ip
+        if not ip or (":" in ip) is not (":" in to.ip):
+            return
         self._transmit(Packet(IPProtocol.UDP, Endpoint(ip, local.port), to, data))
 
     def receive(self, packet: Packet) -> None:

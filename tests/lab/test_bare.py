@@ -262,7 +262,7 @@ def test_a_host_with_ipv6_only_needs_no_word_for_it(lab):
 def test_the_other_version_is_out_of_reach(lab):
     alice, bob = lab.host("alice"), lab.host("bob", ipv4=False, ipv6=True)
     assert name_of(lab.run(attempt(alice.dial(lab.run(bob.listen(80)))))) == "ENETUNREACH"
-    with pytest.raises(ValueError, match=r"one is IPv4, the other IPv6: bind with ipv6=True"):
+    with pytest.raises(ValueError, match=r"bind a socket with ipv6=True"):
         lab.run(lab.run(alice.udp()).send("hi", f"[{bob.ip}]:9"))
     with pytest.raises(LabError, match=r"lab.host\('alice', ipv6=True\)"):
         lab.run(alice.udp(ipv6=True))
@@ -273,3 +273,19 @@ def test_stun_over_ipv6_sees_the_hosts_own_address(lab):
     alice = lab.host("alice", lab.nat("home", ipv6=True), ipv6=True)
     found = lab.run(alice.classify(lab.run(first.serve_stun(second))))
     assert not found.natted and found.filtering == "address-and-port-dependent"
+
+
+def test_who_has_ipv6_alone_is_told_what_takes_ipv4(tmp_path):
+    lab = Lab(1)
+    home = lab.nat("home", ipv6=True)
+    alone, both, old = lab.host("alone", home, ipv4=False, ipv6=True), lab.host("both", ipv6=True), lab.host("old")
+    for verb, hint in (
+        (lambda: lab.run(alone.classify(lab.run(old.serve_stun(both)))), "ask a server with an IPv6 address"),
+        (lambda: lab.forward(home, 80, alone), "with ipv6=True"),
+        (lambda: lab.run(lab.host("six", ipv4=False, ipv6=True).serve_stun(old)), "of two IP versions"),
+    ):
+        with pytest.raises((LabError, ValueError), match=hint):
+            verb()
+    server = lab.run(lab.hosts["six"].serve_stun(both))
+    assert str(lab.run(alone.classify(server)).mapping) == "endpoint-independent"
+    assert lab.pcap(tmp_path / "lab.pcapng", "alone") > 0

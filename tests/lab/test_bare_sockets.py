@@ -35,3 +35,12 @@ def test_a_connection_closed_here_says_that_it_was_here():
         lab.run(ours.write("hello"))
     with pytest.raises(ClosedError, match="reset by peer"):
         lab.run(theirs.read())
+
+
+def test_a_datagram_to_another_version_of_ip_is_told_how_to_bind():
+    lab = Lab(1)
+    both, other = lab.host("alice", ipv6=True), lab.host("bob", ipv6=True)
+    for mine, theirs, how in ((True, False, "without"), (False, True, "with")):
+        near, far = lab.run(both.udp(ipv6=mine)), lab.run(other.udp(ipv6=theirs))
+        with pytest.raises(ValueError, match=f"bind a socket {how} ipv6=True"):
+            lab.run(near.send("hello", far))

@@ -179,3 +179,10 @@ def test_a_forward_by_hand_and_back(world):
     send(world, bob, external, port=5001)
     knocks = [event for event in world.packets("home") if event.packet.source.ip == bob.ip]
     assert [event.verdict for event in knocks] == [Verdict.TRANSLATED, Verdict.DROPPED]
+
+
+def test_a_ping_of_the_router_itself_is_delivered_there_and_answered(world):
+    alice = world.host("alice", behind=world.nat("home", NatConfig()))
+    assert world.run(alice.ping(alice.gateway_ip)) is not None
+    seen = [(event.place, event.verdict) for event in world.packets()]
+    assert seen == [("alice", "sent"), ("home", "delivered"), ("home", "sent"), ("alice", "delivered")]

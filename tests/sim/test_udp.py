@@ -48,6 +48,21 @@ def test_a_datagram_for_nobody_is_dropped_and_says_so(world, alice, bob):
     assert (last.verdict, last.reason) == (Verdict.DROPPED, "a UDP socket that is not connected is told of no error")
 
 
+def test_a_datagram_to_the_other_version_of_ip_is_never_sent(world):
+    hosts = [world.host("four"), world.host("six", ipv4=False, ipv6=True), world.host("both", ipv6=True)]
+
+    async def main():
+        for host in hosts:
+            for wildcard in ("0.0.0.0", "::"):
+                socket = await host.bind_udp(Endpoint(wildcard, 0))
+                for to in ("99.0.0.1", "2600:99::1"):
+                    socket.send(b"?", Endpoint(to, 53))
+
+    world.run(main())
+    sent = [(event.place, event.packet.destination.ip) for event in world.packets(verdict=Verdict.SENT)]
+    assert sent == [("four", "99.0.0.1"), ("six", "2600:99::1"), ("both", "99.0.0.1"), ("both", "2600:99::1")]
+
+
 def test_the_exact_address_is_preferred_over_the_wildcard(world, alice, bob):
     async def main():
         wild = await bob.bind_udp(Endpoint("0.0.0.0", 53), reuse_port=True)
