@@ -194,7 +194,7 @@ class Internet:
             inside6 = self._public6.lan(name)
             lines[1].ips = (inside6.gateway,)
             router.ipv6 = self._router(name, ipv6, lines[1], inside6, router.box)
-        receive = by_version(router.receive, router.ipv6.receive, self._tap(name)) if router.ipv6 else router.receive
+        receive = by_version(router.receive, router.ipv6.receive) if router.ipv6 else router.receive
         self._plug(router, lines, receive, UPLINK_DELAY if behind is None else LAN_DELAY, ways)
         if gateway is not None:
             self._add_services(router, gateway)
@@ -252,7 +252,7 @@ class Internet:
         """Lays the cable between a new host or router and the router it hangs on."""
         rng, tap = self._rng_for(f"{end.name} link"), self._tap(end.name)
         parents = [line.parent for line in lines]
-        forward = by_version(parents[0].forward, parents[1].forward, tap) if len(parents) > 1 else parents[0].forward
+        forward = by_version(parents[0].forward, parents[1].forward) if len(parents) > 1 else parents[0].forward
         there, back = (
             chain(config, delay, self.loop, rng, tap, self._flight, then, too_big)
             for config, then, too_big in zip(

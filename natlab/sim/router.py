@@ -121,15 +121,11 @@ class Router:
         back(answer)
 
 
-def by_version(ipv4: Deliver, ipv6: Deliver, tap: Tap) -> Deliver:
+def by_version(ipv4: Deliver, ipv6: Deliver) -> Deliver:
     """Where a cable ends that carries packets of both versions."""
 
     def carry(packet: Packet) -> None:
-        is_ipv6 = ":" in packet.destination.ip
-        if (":" in packet.source.ip) is is_ipv6:
-            (ipv6 if is_ipv6 else ipv4)(packet)
-        elif tap.on:
-            tap.seen(packet, Verdict.DROPPED, f"{packet.source.ip} and {packet.destination.ip} are of two IP versions")
+        (ipv6 if ":" in packet.destination.ip else ipv4)(packet)
 
     return carry
 

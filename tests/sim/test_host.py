@@ -128,18 +128,6 @@ def test_what_has_no_hop_left_or_no_way_is_told_so_over_ipv6(world, six):
     assert world.run(alice.ping("2600:9::9")).icmp.kind is IcmpKind.HOST_UNREACHABLE
 
 
-@pytest.mark.parametrize("local", ["0.0.0.0", "12.0.0.1"])
-def test_a_datagram_to_the_other_version_goes_nowhere(world, six, local):
-    sender = world.host("sender", "12.0.0.1", ipv6=local != "0.0.0.0")
-
-    async def main():
-        (await sender.bind_udp(Endpoint(local, 9))).send(b"x", Endpoint(six.ip, 9))
-        await asyncio.sleep(1)
-
-    world.run(main())
-    assert world.packets()[-1].verdict is Verdict.DROPPED and not world.packets("six")
-
-
 def test_tcp_and_udp_ports_are_apart(world, alice):
     world.run(alice.listen_tcp(Endpoint("0.0.0.0", 53)))
     world.run(alice.bind_udp(Endpoint("0.0.0.0", 53)))
