@@ -1,11 +1,9 @@
-import asyncio
 import errno
 
 import pytest
 
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
-from natlab.events import Verdict
 from natlab.nat import NatConfig
 from natlab.packet import IcmpKind
 from natlab.sim.host import EPOCH
