@@ -12,6 +12,7 @@ ROWS = [
     ("REQ-2", {}, "not applicable", "8 hosts are all seen at one address"),
     ("REQ-2", {"external_addresses": 3}, "conforms", "a host is seen at one address"),
     ("REQ-2", {"external_addresses": 3, "pooling": "arbitrary"}, "violates", "a host is seen at up to 3 addresses"),
+    ("REQ-2", {"translates": False}, "not applicable", "it does not translate"),
     ("REQ-4", {}, "not applicable", "a host gets 1100 mappings and more"),
     ("REQ-4", FEW, "conforms", "a host gets 64 mappings, and then others still get one"),
     ("REQ-4", {"port_block": 100}, "conforms", "a host gets 100 mappings, and then others still get one"),
