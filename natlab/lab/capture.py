@@ -20,6 +20,7 @@ from natlab.endpoint import parse_ip
 from natlab.events import Journal, PacketSeen, Verdict
 from natlab.lab.topology import BOXES, CORE, Kind, Place, Topology
 from natlab.packet import Packet
+from natlab.sim.router import CORE_IP
 from natlab.wire.pcapng import Sighting
 
 _ON_A_LINK = (Verdict.LOST, Verdict.DUPLICATED)
@@ -82,7 +83,7 @@ class _Sides:
 
     def _of_one(self, box: Place, packet: Packet, is_sent: bool) -> str:
         ends = packet.source.ip, packet.destination.ip
-        if box.kind is Kind.NAT and box.ip in ends:
+        if ends[0] == CORE_IP or (box.kind is Kind.NAT and box.ip in ends):
             return OUTSIDE
         if self._has(box, ends[is_sent]) or not all(parse_ip(ip).is_global for ip in ends):
             return INSIDE

@@ -135,7 +135,14 @@ def seen_from(couple: Couple, who: BareUdpSocket) -> Endpoint:
     lab.run(who.send("where do you see me?", dave))
     source = lab.run(dave.receive()).source
     lab.run(dave.send(str(source), source))
-    return Endpoint.parse(lab.run(who.receive()).data.decode())
+    return Endpoint.parse(lab.run(_heard_from(dave, who)))
+
+
+async def _heard_from(sender: BareUdpSocket, receiver: BareUdpSocket) -> str:
+    """What the sender, who is public, has to say; what others sent before is passed over."""
+    while (datagram := await receiver.receive()).source != sender.local:
+        pass
+    return datagram.data.decode()
 
 
 def grid(seed: int, boxes: Sequence[str]) -> pd.DataFrame:

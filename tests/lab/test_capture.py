@@ -11,8 +11,10 @@ from collections import Counter
 import pytest
 
 from natlab.lab import Lab, capture
+from natlab.lab.bare import attempt
 from natlab.lab.scenes import two_behind_nats
 from natlab.lab.topology import Topology
+from natlab.sim.router import CORE_IP
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,20 @@ def test_behind_a_firewall_hosts_send_with_their_own_addresses():
     lab.run(talk())
     assert [sighting.packet.source.ip for sighting in on_the_internet(lab)] == [alice.ip, server.ip]
     assert [len(packets) for packets in seen_at(lab, "firewall").values()] == [2, 2]
+
+
+def test_what_a_firewall_answers_in_a_hosts_name_and_drops_of_the_internets_it_has_outside():
+    lab = Lab(1)
+    alice = lab.host("alice", behind=lab.nat("firewall", unsolicited_syn="rst", icmp_errors="dropped"))
+    bob = lab.host("bob")
+    lab.run(attempt(bob.dial(f"{alice.ip}:80")))
+    lab.run(lab.run(alice.udp(9)).send("x", "99.0.0.1:9"))
+    lab.advance(1.0)
+    sides = seen_at(lab, "firewall")
+    assert [packet.flag_names for packet in sides["firewall outside"]] == ["SYN", "RST ACK", "", ""]
+    assert str(sides["firewall outside"][-1].icmp).startswith("host unreachable")
+    assert len(sides["firewall inside"]) == 1
+    assert [seen.packet.source.ip for seen in on_the_internet(lab)] == [bob.ip, alice.ip, alice.ip, CORE_IP]
 
 
 def test_a_tunnel_is_seen_as_what_it_is_and_what_is_in_it_only_beyond_its_end():

@@ -151,3 +151,13 @@ def test_an_interval_is_a_whole_number_of_seconds(wrong):
 def test_one_preset_is_put_in_a_list(table):
     with pytest.raises(ValueError, match=r"\['home'\] if it is one"):
         table(7, "home")
+
+
+def test_whoever_asks_again_is_told_again_whatever_came_meanwhile():
+    couple = two_behind(7, "home", "home")
+    lab, alice, bob = couple[:3]
+    at_alice, at_bob = seen_from(couple, alice), seen_from(couple, bob)
+    for sender, to in ((alice, at_bob), (bob, at_alice), (alice, at_bob)):
+        lab.run(sender.send("hello", to))
+        lab.advance(0.1)
+    assert (seen_from(couple, alice), seen_from(couple, bob)) == (at_alice, at_bob)
