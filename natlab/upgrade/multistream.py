@@ -156,7 +156,7 @@ def encode(line: str) -> bytes:
         ValueError: empty, longer than `MAX_MESSAGE`, with a newline in it, or no text at all.
     """
     if not isinstance(line, str):
-        raise ValueError(f"a protocol ID is text, not {str(line)[:80]!r}")
+        raise ValueError(f"not a protocol ID that multistream can carry: {str(line)[:80]!r}")
     return _encode(line)
 
 

@@ -47,6 +47,14 @@ def test_when_all_fail_the_errors_come_in_the_order_of_the_attempts():
     assert run(main) == errors
 
 
+@pytest.mark.parametrize(("outcome", "result"), [("a", "a"), (error := ValueError(), [error])])
+def test_one_attempt_alone(outcome, result):
+    async def main():
+        return await first_success([after(1, outcome)], ValueError)
+
+    assert run(main) == result
+
+
 def test_a_result_from_elsewhere_ends_the_attempts():
     async def main():
         instead = asyncio.get_running_loop().create_future()
