@@ -1,6 +1,6 @@
 """The lab: an internet of one's own, and everything that happened in it.
 
-    build    lab.nat(...)  lab.node(...)  lab.host(...)  lab.crowd(...)
+    build    lab.nat(...)  lab.node(...)  lab.host(...)  lab.crowd(...)  lab.forward(...)
     run      lab.run(coroutine)  await lab.arun(coroutine)  lab.advance(seconds)  lab.step()
     break    lab.partition(name)  lab.heal(name)  lab.reboot(name)  lab.at(seconds, lab.partition, name)
     look     lab.packets  lab.mappings  lab.observations  lab.connections  lab.punches  lab.reachability

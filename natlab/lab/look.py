@@ -27,6 +27,7 @@ from natlab.events import (
     Event,
     Journal,
     MappingCreated,
+    MessageSeen,
     PacketSeen,
     PortMapped,
     PunchEnded,
@@ -202,13 +203,15 @@ class Look(ABC):
                 raise bad_input.unknown(name, known)
         return names
 
-    def _check_recorded(self, kind: type[Event]) -> None:
-        """An empty table would say that nothing happened."""
-        if not self.journal.wants(kind):
-            raise LabError(f"this lab does not record {kind.__name__}, which this shows: leave record= of Lab(...) out")
+    def _check_recorded(self, *kinds: type[Event]) -> None:
+        """An empty table would say that nothing happened. One of these kinds is enough."""
+        if not any(map(self.journal.wants, kinds)):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise LabError(f"this lab does not record {names}, which this shows: leave record= of Lab(...) out")
 
     def _window(self, hosts: Sequence[str], since: float, until: float) -> Sequence[str]:
         """Whose lines a ladder has, once the times are checked."""
+        self._check_recorded(PacketSeen, MessageSeen, ConnectionOpened)
         bad_input.check_time(since, "since=")
         bad_input.check_time(until, "until=")
         if since > until:

@@ -147,6 +147,7 @@ def rows(text):
     lab.ladder().save("lab.png")               | end it in .svg
     lab.pcap("lesson.ipynb")                   | end it in .pcapng
     Lab(record=()).packets                     | does not record PacketSeen
+    Lab(record=()).ladder()                    | does not record PacketSeen or MessageSeen or ConnectionOpened
     Lab(record=()).mappings                    | does not record MappingCreated
     Lab(record=()).pcap("lab.pcapng")          | does not record PacketSeen
     lab.replay("bob")                          | there are: relay, home, alice, bare

@@ -12,7 +12,7 @@ import pytest
 from natlab.endpoint import Endpoint
 from natlab.errors import LabError, SocketError
 from natlab.events import Journal
-from natlab.nat import NatBox, NatConfig
+from natlab.nat import NatBox, NatConfig, answers
 from natlab.net.sockets import SystemNetwork
 from natlab.netns import Namespace, Wire
 from natlab.packet import IPProtocol
@@ -73,6 +73,22 @@ def test_what_a_box_drops_is_gone_and_its_reply_comes_back(ends):
             await SystemNetwork(alice.open_socket).dial_tcp(Endpoint("12.0.0.1", 80))
 
     run(wire, main())
+
+
+def test_rfc_5382_req_4_a_reply_that_waits_comes_when_its_time_has_come(ends, monkeypatch):
+    monkeypatch.setattr(answers, "PATIENCE", 100_000_000)  # instead of 6 s
+    wire, alice, bob = ends
+    box = NatBox("home", NatConfig(unsolicited_syn="wait"), "12.0.0.1", Random(1), Journal(kinds=()))
+    wire.attach(alice, "11.0.0.1", there=0.0, back=0.0)
+    wire.attach(bob, "192.168.1.2", box=box, there=0.0, back=0.0)
+
+    async def main():
+        begin = asyncio.get_running_loop().time()
+        with pytest.raises(SocketError, match="ECONNREFUSED"):
+            await SystemNetwork(alice.open_socket).dial_tcp(Endpoint("12.0.0.1", 80))
+        return asyncio.get_running_loop().time() - begin
+
+    assert run(wire, main()) >= 0.1
 
 
 def test_a_megabyte_passes_through_a_nat_unharmed(ends):
