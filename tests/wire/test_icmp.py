@@ -34,9 +34,23 @@ def test_over_ipv6_the_numbers_differ_and_the_checksum_covers_the_addresses() ->
         ip.decode(bytes(elsewhere))
 
 
+NUMBERS = {  # as IANA lists them: ICMP, ICMPv6
+    "echo request": ((8, 0), (128, 0)),
+    "echo reply": ((0, 0), (129, 0)),
+    "network unreachable": ((3, 0), (1, 0)),
+    "host unreachable": ((3, 1), (1, 3)),
+    "port unreachable": ((3, 3), (1, 4)),
+    "administratively prohibited": ((3, 13), (1, 1)),
+    "packet too big": ((3, 4), (2, 0)),
+    "time exceeded": ((11, 0), (3, 0)),
+    "reassembly time exceeded": ((11, 1), (3, 1)),
+}
+
+
 @pytest.mark.parametrize("kind", IcmpKind)
 def test_each_kind_has_its_numbers_in_both_versions(kind: IcmpKind) -> None:
-    for version in (4, 6):
+    for version, numbers in zip((4, 6), NUMBERS[kind], strict=True):
+        assert tuple(icmp.encode(icmp.Message(kind, b"body"), version)[:2]) == numbers
         assert icmp.decode(icmp.encode(icmp.Message(kind, b"body"), version), version) == icmp.Message(kind, b"body")
 
 
