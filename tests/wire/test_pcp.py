@@ -112,6 +112,10 @@ def test_a_bad_request_is_named_and_comes_back_whole(data: bytes, result: Result
     assert pcp.decode_response(answer).result == result
 
 
+def test_rfc_6887_section_7_4_numbers_its_results_without_a_gap() -> None:
+    assert [code.value for code in ResultCode] == list(range(14))
+
+
 def test_an_option_that_may_be_ignored_is() -> None:
     assert pcp.decode_request(GOOD + option(128, b"abc") + option(255, b"")) == MAP
 

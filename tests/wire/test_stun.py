@@ -96,6 +96,22 @@ def test_strange_bytes_decode_or_are_refused(data: bytes) -> None:
             continue
 
 
+@pytest.mark.parametrize(
+    ("message", "attribute"),
+    [
+        (replace(REQUEST, change_request=ChangeRequest(ip=True, port=True)), "0003 0004 00000006"),
+        (replace(REQUEST, response_port=4001), "0027 0004 0fa10000"),
+        (replace(REQUEST, response_origin=HOME), "802b 0008 00010fa10b000001"),
+        (replace(REQUEST, other_address=HOME), "802c 0008 00010fa10b000001"),
+        (replace(REQUEST, error=ErrorCode(420), unknown_attributes=(0x1234,)), "000a 0002 12340000"),
+        (replace(REQUEST, error=ErrorCode(420)), "0009 0004 00000414"),
+    ],
+)
+def test_attributes_byte_by_byte(message: Message, attribute: str) -> None:
+    """RFC 5780 section 7, RFC 8489 sections 14.8 and 14.13."""
+    assert bytes.fromhex(attribute) in stun.encode(message)
+
+
 @given(messages, st.data())
 def test_a_message_cut_short_is_refused(message: Message, data: st.DataObject) -> None:
     encoded = stun.encode(message)
