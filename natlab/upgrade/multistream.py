@@ -47,13 +47,12 @@ class _Negotiation(ABC):
         self.protocol: str | None = None
         self.rest = b""
         self._received = bytearray()
-        self._to_send = bytearray()
+        self._to_send = b""
         self._header_seen = self._greeted = False
 
     def data_to_send(self) -> bytes:
         """Bytes to write now; they are handed out once."""
-        data = bytes(self._to_send)
-        self._to_send.clear()
+        data, self._to_send = self._to_send, b""
         return data
 
     def receive(self, data: bytes) -> None:
