@@ -76,7 +76,9 @@ class Host:
         self._path_mtu = PathMtu()
         self._reassembly = Reassembly()
         self._tcp = TcpLayer(loop, tap, rng, self._transmit)
-        self._icmp = IcmpLayer(loop, tap, rng, self._transmit, self._tcp, self._path_mtu)
+        self._icmp = IcmpLayer(
+            loop, tap, rng, self._transmit, self._tcp, self._path_mtu, lambda local: self._udp.at(local) is not None
+        )
         self._udp = UdpLayer(loop, tap, rng, self._transmit, self._source_ip, self._icmp.port_unreachable)
 
     def connect(self, uplink: Deliver) -> None:

@@ -5,7 +5,7 @@
       an error about a ping
     an error about TCP     the connection, if the quoted segment is one that it has in flight (`tcp_icmp.py`)
     an error about UDP     nobody: Linux tells only connected sockets, and the seam has none; but "packet too big" the
-                           host itself remembers (`path_mtu.py`)
+                           host itself remembers (`path_mtu.py`), if a socket can have sent what it quotes
 
 A datagram for a port that nobody has is answered with "port unreachable", as Linux does.
 
@@ -35,10 +35,18 @@ class IcmpLayer:
     Args:
         rng: chooses the identifiers of pings.
         transmit: hands a packet to the IP layer.
+        is_bound: whether a UDP socket has this endpoint.
     """
 
     def __init__(
-        self, loop: SimLoop, tap: Tap, rng: Random, transmit: Callable[[Packet], None], tcp: TcpLayer, path_mtu: PathMtu
+        self,
+        loop: SimLoop,
+        tap: Tap,
+        rng: Random,
+        transmit: Callable[[Packet], None],
+        tcp: TcpLayer,
+        path_mtu: PathMtu,
+        is_bound: Callable[[Endpoint], bool],
     ) -> None:
         self._loop = loop
         self._tap = tap
@@ -46,6 +54,7 @@ class IcmpLayer:
         self._transmit = transmit
         self._tcp = tcp
         self._path_mtu = path_mtu
+        self._is_bound = is_bound
         self._awaited: dict[tuple[Endpoint, int], asyncio.Future[Packet]] = {}  # by who asked, and sequence number
 
     async def ping(self, request: Packet, timeout: float) -> Packet | None:
@@ -86,6 +95,8 @@ class IcmpLayer:
             told = packet.icmp is not None and self._tcp.error_arrives(packet.icmp, quoted)
             return (Verdict.DELIVERED, "") if told else (Verdict.DROPPED, "no connection has sent what it quotes")
         if quoted is not None and packet.icmp is not None and packet.icmp.kind is IcmpKind.TOO_BIG:
+            if quoted.protocol == IPProtocol.UDP and not self._is_bound(quoted.source):
+                return Verdict.DROPPED, "no UDP socket can have sent what it quotes"
             self._path_mtu.learn(quoted.destination.ip, packet.icmp.mtu, self._loop.now_ns)
             return Verdict.DELIVERED, ""
         if quoted is not None and quoted.protocol == IPProtocol.UDP:

@@ -5,8 +5,8 @@ Linux (IP_PMTUDISC_WANT, its default; measured on 6.18 with 1400 bytes and a "pa
     the first datagram     1428 bytes, DF                         lost; the error is no news for the program
     all later ones         1276 bytes, more fragments, and 172    neither with DF
 
-It forgets after ten minutes (net.ipv4.route.mtu_expires), and believes in no MTU below 552. TCP has its own memory
-(`tcp_icmp.py`).
+It believes an error only if a socket can have sent what that quotes (`icmp.py`), and in no MTU below 552, and forgets
+after ten minutes (net.ipv4.route.mtu_expires). TCP has its own memory (`tcp_icmp.py`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from natlab.net.waiting import Waiters
 from natlab.packet import IPProtocol, Packet
 from natlab.sim.capture import Tap
 from natlab.sim.loop import SimLoop
-from natlab.sim.ports import MULTICAST_GROUPS, WILDCARD, WILDCARD6, WILDCARDS, Binding, PortTable, loopback_of
+from natlab.sim.ports import MULTICAST_GROUPS, WILDCARDS, Binding, PortTable, loopback_of, wildcard_of
 
 T = TypeVar("T")
 
@@ -123,9 +123,13 @@ class UdpLayer:
             return
         self._transmit(Packet(IPProtocol.UDP, Endpoint(ip, local.port), to, data))
 
+    def at(self, to: Endpoint) -> list[SimUdpSocket] | None:
+        """The sockets that share this endpoint, or the wildcard with its port."""
+        return self._sockets.get(to) or self._sockets.get(Endpoint(wildcard_of(to.ip), to.port))
+
     def receive(self, packet: Packet) -> None:
         to = packet.destination
-        sharing = self._sockets.get(to) or self._sockets.get(Endpoint(WILDCARD6 if ":" in to.ip else WILDCARD, to.port))
+        sharing = self.at(to)
         if sharing is None:
             verdict, reason = Verdict.DROPPED, f"no UDP socket on port {to.port}"
         elif pick(sharing, packet).deliver(packet.payload, packet.source):

@@ -131,3 +131,15 @@ def test_an_error_about_no_segment_in_flight_is_dropped(world, alice, bob):
         segment = Packet(IPProtocol.TCP, local, dialled.remote, seq=12345)
         alice.receive(icmp_error(IcmpKind.PORT_UNREACHABLE, bob.ip, segment))
         assert world.packets("alice")[-1].reason == "no connection has sent what it quotes"
+
+
+def test_what_is_too_big_is_believed_only_if_a_socket_can_have_sent_it(world, alice, bob):
+    """As on Linux 6.18: `ip route get` shows the MTU if, and only if, a socket is bound to the quoted source."""
+    datagram = Packet(IPProtocol.UDP, Endpoint(alice.ip, 5000), Endpoint(bob.ip, 9), bytes(1400))
+    news = icmp_error(IcmpKind.TOO_BIG, "99.0.0.1", datagram, 1280)
+    alice.receive(news)
+    assert world.packets("alice")[-1].reason == "no UDP socket can have sent what it quotes"
+    assert not alice._path_mtu.known
+    world.run(alice.bind_udp(Endpoint("0.0.0.0", 5000)))
+    alice.receive(news)
+    assert world.packets("alice")[-1].verdict is Verdict.DELIVERED and list(alice._path_mtu.known) == [bob.ip]
