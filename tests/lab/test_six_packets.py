@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from natlab.errors import LabError
 from natlab.lab.six_packets import check_filtering, check_table, six_packets
 
 HOME_TABLE = [("alice:5000", 5000), ("carol:5000", "other"), ("alice:6000", 6000)]
@@ -89,3 +90,8 @@ def test_too_few_and_too_many_rows(home):
 def test_which_filtering_lets_dave_in_but_not_eve(answer, right, hint):
     feedback = check_filtering(7, answer)
     assert feedback.right == right and hint in feedback.words
+
+
+def test_a_firewall_has_no_table_to_fill_in():
+    with pytest.raises(LabError, match="firewall does not translate"):
+        six_packets(7, "firewall")
