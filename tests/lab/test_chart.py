@@ -40,6 +40,11 @@ def test_what_is_drawn_is_where_the_numbers_are():
     assert (float(dot.get("cx")), float(dot.get("cy"))) == (x, (top + bottom) / 2)
     words = [text.text for text in root.iter(f"{SVG}text")]
     assert {"T <1>", "things", "part", "a line", "ranges", "crosses", "0", "10", "0.2", "1"} <= set(words)
+    at = {text.text: (float(text.get("x")), float(text.get("y"))) for text in root.iter(f"{SVG}text")}
+    assert at["10"][0] == right and at["4"][0] == pytest.approx(left + 0.4 * (right - left)), (
+        "numbers below their marks"
+    )
+    assert at["1"][1] == top + 4 and at["0.4"][1] == pytest.approx(bottom - 0.4 * (bottom - top) + 4), "and beside"
 
 
 def test_its_text_tells_some_of_the_numbers():
@@ -50,3 +55,18 @@ def test_its_text_tells_some_of_the_numbers():
 def test_nothing_but_zeros_has_axes_too():
     figure = chart([Line("nothing", "#111111", [(0, 0)])], title="t", x="x", y="y", alt="nothing")
     assert ">1</text>" in figure.svg
+
+
+def test_each_line_of_the_legend_begins_with_its_sign():
+    lines = [
+        Line("a line", "#111111", points=[(0, 0), (10, 1)]),
+        Line("ranges", "#222222", ranges=[(5, 0.5, 0.25, 0.75)]),
+        Line("crosses", "#333333", crosses=[(10, 0.5)]),
+    ]
+    root = ET.fromstring(chart(lines, title="T", x="things", y="part", alt="").svg)
+    shapes = [(shape.tag.removeprefix(SVG), shape) for shape in root]
+    for tag, colour, words in (("polyline", "#111111", "a line"), ("circle", "#222222", "ranges")):
+        (at,) = [float(text.get("y")) for _, text in shapes if text.text == words]
+        signs = [shape for kind, shape in shapes if kind == tag and colour in (shape.get("stroke"), shape.get("fill"))]
+        heights = [float(shape.get("cy") or shape.get("points").split(",")[1].split()[0]) for shape in signs]
+        assert at - 4 in heights

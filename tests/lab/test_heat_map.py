@@ -53,3 +53,9 @@ def test_long_labels_get_the_room_they_need_and_stand_upright():
     assert "rotate(-90" in labels["a long column"].get("transform") and "rotate(-90" in labels["b"].get("transform")
     assert float(labels["a row with a name that is long"].get("x")) >= 6.0 * len("a row with a name that is long")
     assert not any(each.get("transform") for each in ET.fromstring(heat_map(TABLE, SHADES, title="").svg).iter())
+
+
+def test_each_mark_of_the_legend_stands_before_its_words_and_none_lie_on_others(check_apart):
+    areas = {words.partition(": ")[2]: at for words, at in check_apart(heat_map(TABLE, SHADES, title="T").svg).items()}
+    for mark, words in (("+", "it works: 2"), ("-", "it does not: 1")):
+        assert areas[mark].top == areas[words].top and areas[mark].right < areas[words].left
