@@ -32,7 +32,6 @@ GROUP = Endpoint("239.255.255.250", 1900)
 MX = 1
 """Seconds within which a device should answer."""
 REPETITIONS = 3
-MAX_ANSWER = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +130,6 @@ def _question(target: str) -> bytes:
 
 
 def _found(data: bytes) -> Found:
-    if len(data) > MAX_ANSWER:
-        raise DecodeError(f"an SSDP answer of {len(data)} bytes")
     message = http.decode(data)
     if message.status != 200:
         raise DecodeError(message.start)

@@ -256,6 +256,13 @@ def test_7_4_a_result_code_of_the_future_is_an_error_too(home, monkeypatch) -> N
         ask(house, house.alice, wish())
 
 
+def test_8_3_an_answer_cut_short_is_none(home, monkeypatch) -> None:
+    house = home()
+    monkeypatch.setattr(pcp, "answer", lambda *_: b"\0\0\0")
+    with pytest.raises(UnreachableError):
+        ask(house, house.alice, wish(), timers=SOON)
+
+
 def test_8_3_a_refusal_of_another_opcode_is_not_ours() -> None:
     request = Request(Opcode.MAP, 100, "192.168.1.2", wish())
     refusals = [wire.Response(opcode, ResultCode.UNSUPP_OPCODE, 1800, 1) for opcode in (Opcode.MAP, Opcode.ANNOUNCE)]

@@ -50,6 +50,11 @@ def test_arbitrary_bytes_are_answered_or_not(data: bytes) -> None:
     ssdp.answer(data, (IGD,), NAME, WHERE)
 
 
+def test_the_group_is_ssdp_s() -> None:
+    """UPnP Device Architecture 2.0 section 1.3.2."""
+    assert str(ssdp.GROUP) == "239.255.255.250:1900"
+
+
 def test_the_gateway_is_found(home) -> None:
     house = home()
     found = house.run(ssdp.search(house.alice, house.alice.ip, ["urn:x", IGD]))

@@ -208,6 +208,7 @@ def with_ipv4_header(**changes: int) -> bytes:
         (with_ipv4_header(protocol=2), "protocol 2"),
         (with_ipv4_header(protocol=58), "ICMPv6 over IPv4"),
         (with_ipv4_header(protocol=6), "TCP header cut short"),
+        (encode(TOO_BIG_V6)[:6] + b"\1" + encode(TOO_BIG_V6)[7:], "ICMP of IPv4 over IPv6"),
     ],
 )
 def test_a_refusal_says_why(data: bytes, message: str) -> None:
