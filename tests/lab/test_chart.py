@@ -19,13 +19,14 @@ def test_axes_end_at_a_round_number(largest, step, end):
     assert _scale(largest) == pytest.approx((step, end))
 
 
-def test_what_is_drawn_is_where_the_numbers_are():
+def test_what_is_drawn_is_where_the_numbers_are(check_apart):
     lines = [
         Line("a line", "#111111", points=[(0, 0), (10, 1)]),
         Line("ranges", "#222222", ranges=[(5, 0.5, 0.25, 0.75)]),
         Line("crosses", "#333333", crosses=[(10, 0.5)]),
     ]
     figure = chart(lines, title="T <1>", x="things", y="part", alt="What it shows.")
+    check_apart(figure.svg)
     root = ET.fromstring(figure.svg)
     drawn = {
         line.get("stroke"): [tuple(map(float, point.split(","))) for point in line.get("points").split()]

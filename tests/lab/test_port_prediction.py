@@ -111,3 +111,9 @@ def test_two_hard_sides_run_out_of_ports():
 
 def test_the_same_seed_gives_the_same_hits():
     assert first_hits(5, tries=5) == first_hits(5, tries=5) != first_hits(6, tries=5)
+
+
+def test_the_interval_is_wilsons():
+    """50 of 100: 0.4038 to 0.5962 (E. B. Wilson, JASA 22, 1927; the value of any calculator)."""
+    row = compare([1] * 50 + [None] * 50).iloc[0]
+    assert (row.measured, row.low, row.high) == (0.5, pytest.approx(0.4038, abs=1e-4), pytest.approx(0.5962, abs=1e-4))
