@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from natlab.endpoint import Endpoint
 from natlab.errors import LabError
 from natlab.events import Journal, PacketSeen, Verdict
 from natlab.lab.ladder import ladder
+from natlab.lab.ladder.dialogue import message_steps
 from natlab.lab.topology import Kind, Place, Topology
 from natlab.packet import IcmpKind, IPProtocol, Packet, icmp_error
 
@@ -74,6 +76,12 @@ def test_a_column_has_both_addresses_at_its_head_and_room_for_a_long_name(check_
 def test_a_message_bends_at_the_relay(figure):
     dashed = [s for s in ET.fromstring(figure.svg).iter(f"{SVG}polyline") if s.get("stroke-dasharray") == "9 4"]
     assert [len(shape.get("points").split()) for shape in dashed] == [3, 3, 3]
+
+
+def test_a_message_is_at_the_relay_halfway(journal, names):
+    bent = [step.stops for step in message_steps(journal.events, names)]
+    assert [stop.place for _, stop, _ in bent] == ["relay"] * 3
+    assert all(stop.time == (start.time + end.time) / 2 for start, stop, end in bent)
 
 
 def test_the_picture_is_an_image_with_words_for_those_who_do_not_see_it(figure):
@@ -167,6 +175,22 @@ def test_an_icmp_error_says_what_it_is_about():
     assert lines[1].endswith(
         "│              ●         ICMP port unreachable to 11.0.0.1, for UDP 11.0.0.1:9 to 12.0.0.1:9"
     )
+
+
+def test_a_box_says_how_it_rewrote_what_an_error_is_about(topology):
+    datagram = Packet(IPProtocol.UDP, Endpoint("11.0.0.1", 9), Endpoint("13.0.0.1", 9))
+    error = icmp_error(IcmpKind.PORT_UNREACHABLE, "13.0.0.1", datagram)._replace(flight=3)
+    inside = datagram._replace(source=Endpoint("192.168.1.2", 9))
+    news = error._replace(destination=Endpoint("192.168.1.2", 0), icmp=error.icmp._replace(quoted=inside))
+    hops = [
+        PacketSeen(0.0, "relay", error, Verdict.SENT),
+        PacketSeen(0.1, "home", news, Verdict.TRANSLATED, before=error),
+        PacketSeen(0.2, "alice", news, Verdict.DELIVERED),
+    ]
+    figure = ladder(hops, topology, {}, ["alice", "relay"])
+    assert "home: to 192.168.1.2 about UDP 192.168.1.2:9 to 13.0.0.1:9" in figure.text
+    same = [hops[0], replace(hops[1], packet=error, before=error), replace(hops[2], packet=error)]
+    assert "home:" not in ladder(same, topology, {}, ["alice", "relay"]).text
 
 
 def test_two_copies_of_one_datagram_are_two_arrows():

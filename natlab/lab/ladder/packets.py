@@ -107,8 +107,8 @@ def _rewriting(hop: PacketSeen) -> str:
         return ""
     source = f"from {end_of(packet, packet.source)}" if packet.source != before.source else ""
     target = f"to {end_of(packet, packet.destination)}" if packet.destination != before.destination else ""
-    quotes = packet.quoted is not None and packet.quoted != before.quoted
-    about = f"about {describe(packet.quoted)}" if quotes and packet.quoted is not None else ""
+    quoted = packet.quoted
+    about = f"about {describe(quoted)}" if quoted is not None and quoted != before.quoted else ""
     return " ".join(filter(None, (source, target, about)))
 
 
