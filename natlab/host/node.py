@@ -14,6 +14,7 @@ One file per concern stands behind this face:
          ──> addresses   what this node may call its own address; what peers said they see
          ──> peerstore   what is known of other peers
          ──> identify    said on every new connection, by both ends
+         ──> pinging     one ping of a peer at a time, two answered
          ──> relay       circuit-v2: the service, and reservations with others
          ──> punching    DCUtR, after every relayed connection that came in
          ──> port maps   ports that the gateway keeps open for us
@@ -26,19 +27,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias
-from weakref import WeakValueDictionary
 
 from multiaddr import Multiaddr
 
-from natlab.errors import ClosedError, LabError, UnreachableError
-from natlab.events import Journal, RoundTripMeasured
+from natlab.errors import ClosedError, LabError
+from natlab.events import Journal
 from natlab.host.addresses import OwnAddresses
 from natlab.host.core import Core
 from natlab.host.identify import IdentifyService
 from natlab.host.peerstore import Peerstore
+from natlab.host.pinging import Pinging
 from natlab.host.port_maps import PortMaps
 from natlab.host.protocols import Handler, Protocols
 from natlab.host.punching import HolePunching
@@ -51,7 +51,6 @@ from natlab.portmap import PortMapping
 from natlab.protocol.circuit import Reservation
 from natlab.protocol.dcutr import GO_V048, RoleProfile
 from natlab.protocol.identify import Identity
-from natlab.protocol.ping import MAX_ANSWERED, PING_ID, answer_pings, ping
 from natlab.protocol.reservations import RelayLimits
 from natlab.transport.connection import Connection
 from natlab.transport.negotiate import negotiated
@@ -116,11 +115,10 @@ class Node:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._tasks = Tasks()
-        self._pinging: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # gone with the last ping
         core = self._core = self._make_core(
             network or SystemNetwork(), key, Recorder(journal, self.name), keepalive, reuse_port
         )
-        core.protocols.add(PING_ID, _answer_pings, at_once=MAX_ANSWERED)
+        self._pinging = Pinging(core, self._rng)
         self._identify = IdentifyService(core, agent, on_identified=self._on_identified, on_observed=self._on_addresses)
         self._relays = RelayClient(core, on_changed=self._on_addresses)
         self._relay_service = RelayService(core, relay_service) if relay_service else None
@@ -253,14 +251,7 @@ class Node:
 
         Pings over one connection take turns (ping.md: one outbound stream per peer).
         """
-        connection = await self._connection_to(target)
-        async with self._pinging.setdefault(connection.number, asyncio.Lock()):
-            stream = await negotiated(connection.open_stream(), PING_ID)
-            seconds = await ping(stream, self._rng)
-            await stream.close_write()
-        peer = str(connection.peer)
-        self._core.recorder.emit(RoundTripMeasured(*self._core.recorder.here, connection.number, peer, seconds))
-        return seconds
+        return await self._pinging.ping(await self._connection_to(target))
 
     async def identify(self, target: Target) -> Identity:
         """What the peer says of itself, asked anew: agent, protocols, addresses, the address it sees us at.
@@ -389,11 +380,6 @@ class Node:
             raise LabError(f"{self.name} has not been started: use `async with Node(...) as node`")
         if asyncio.get_running_loop() is not self._loop:
             raise LabError(f"{self.name} lives in another event loop: in a lab, write lab.run(node.verb(...))")
-
-
-async def _answer_pings(stream: MuxedStream, _: Connection) -> None:
-    with suppress(UnreachableError, ClosedError):  # a peer that pings no more has done nothing wrong
-        await answer_pings(stream)
 
 
 def _multiaddr(given: Multiaddr | str) -> Multiaddr:

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import errno
 import random
+from collections.abc import Mapping
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError
@@ -45,7 +46,7 @@ from natlab.sim.tcp_segment import ACK, FIN, RST, SYN, opens, reset_for, segment
 from natlab.sim.tcp_send import SendSide
 from natlab.sim.tcp_sequence import from_wire, to_wire
 from natlab.sim.tcp_settings import SECOND, TcpSettings
-from natlab.sim.tcp_state import RESET_WORTHY, State
+from natlab.sim.tcp_state import AFTER_ACK_OF_FIN, AFTER_CLOSE, AFTER_PEERS_FIN, RESET_WORTHY, State
 
 DEFAULTS = TcpSettings()
 INVALID_RATE_LIMIT = SECOND // 2
@@ -179,7 +180,7 @@ class Tcb:
         if self.state is State.CLOSED or self._snd.fin_queued:
             return
         self._snd.fin_queued = True
-        self._follow_close()
+        self._follow(AFTER_CLOSE, now)
         self._output(now)
 
     def abort(self, now: int) -> None:
@@ -278,7 +279,7 @@ class Tcb:
         self._snd.acknowledged(ack, now)
         self._snd.update_window(self._sequence(packet), ack, packet.window)
         if self._snd.fin_queued:
-            self._follow_close()
+            self._follow(AFTER_CLOSE, now)
 
     # Section 3.10.7.4: the other states, in the order of its steps.
 
@@ -334,7 +335,7 @@ class Tcb:
             self._soft_error = None
             snd.update_window(seq, ack, packet.window)
         if snd.fin_queued and snd.fin_acknowledged:
-            self._our_fin_acknowledged(now)
+            self._follow(AFTER_ACK_OF_FIN, now)
         return self.state is not State.CLOSED
 
     def _text_arrives(self, packet: Packet, seq: int, now: int) -> None:
@@ -346,7 +347,7 @@ class Tcb:
         finished_before = self._rcv.finished
         self._rcv.accept(seq, packet.payload, bool(packet.flags & FIN))
         if self._rcv.finished and not finished_before:
-            self._peer_fin_reached(now)
+            self._follow(AFTER_PEERS_FIN, now)
 
     def _ack_may_wait(self, seq: int, octets: int) -> bool:
         """Not where it tells of a loss (RFC 5681 section 4.2), nor that of a full segment: slow start counts them."""
@@ -357,31 +358,14 @@ class Tcb:
 
     # Transitions.
 
-    def _follow_close(self) -> None:
-        """Our FIN is queued."""
-        match self.state:
-            case State.ESTABLISHED:
-                self.state = State.FIN_WAIT_1
-            case State.CLOSE_WAIT:
-                self.state = State.LAST_ACK
-
-    def _our_fin_acknowledged(self, now: int) -> None:
-        match self.state:
-            case State.FIN_WAIT_1:
-                self.state = State.FIN_WAIT_2
-            case State.CLOSING:
+    def _follow(self, arrows: Mapping[State, State], now: int) -> None:
+        match arrows.get(self.state):
+            case State.TIME_WAIT:
                 self._start_time_wait(now)
-            case State.LAST_ACK:
+            case State.CLOSED:
                 self._enter_closed(None)
-
-    def _peer_fin_reached(self, now: int) -> None:
-        match self.state:
-            case State.ESTABLISHED:
-                self.state = State.CLOSE_WAIT
-            case State.FIN_WAIT_1:
-                self.state = State.CLOSING
-            case State.FIN_WAIT_2:
-                self._start_time_wait(now)
+            case State() as following:
+                self.state = following
 
     def _start_time_wait(self, now: int) -> None:
         self.state = State.TIME_WAIT

@@ -52,3 +52,16 @@ class State(StrEnum):
 
 RESET_WORTHY = frozenset({State.SYN_RECEIVED, State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT})
 """Where an abort sends RST (RFC 9293 section 3.10.5): the peer may take the connection for alive."""
+
+AFTER_CLOSE = {State.ESTABLISHED: State.FIN_WAIT_1, State.CLOSE_WAIT: State.LAST_ACK}
+AFTER_ACK_OF_FIN = {
+    State.FIN_WAIT_1: State.FIN_WAIT_2,
+    State.CLOSING: State.TIME_WAIT,
+    State.LAST_ACK: State.CLOSED,
+}
+AFTER_PEERS_FIN = {
+    State.ESTABLISHED: State.CLOSE_WAIT,
+    State.FIN_WAIT_1: State.CLOSING,
+    State.FIN_WAIT_2: State.TIME_WAIT,
+}
+"""The arrows of the picture's lower half; other states stay."""
