@@ -208,9 +208,7 @@ class _Placer:
         return [_aside(x, y + 4.0 + LINE_HEIGHT * number, line, outside) for number, line in enumerate(lines)]
 
     def _direction(self, step: Step, index: int) -> int:
-        """1 if the step goes on to the right from here, else -1; at its end, the way it came."""
-        if len(step.stops) == 1:
-            return 1
+        """1 if the step goes on to the right from here, or goes nowhere, else -1; at its end, the way it came."""
         start, end = (index, index + 1) if index + 1 < len(step.stops) else (index - 1, index)
         return 1 if self._x(step.stops[end]) >= self._x(step.stops[start]) else -1
 
