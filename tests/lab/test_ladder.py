@@ -208,3 +208,16 @@ def test_a_packet_that_reaches_its_end_twice_is_one_arrow(topology):
     """As in some of the random labs of tests/determinism."""
     reached = [PacketSeen(time, "relay", UDP, Verdict.DELIVERED) for time in (0.02, 0.06)]
     assert ladder([SENT, *reached], topology, {}, ["alice", "relay"]).text.count("UDP") == 1
+
+
+def test_an_arrow_to_the_left_points_there():
+    back = UDP._replace(source=UDP.destination, destination=UDP.source)
+    lines = over_a_link(PacketSeen(0, "bob", back, Verdict.SENT), PacketSeen(0.02, "alice", back, Verdict.DELIVERED))
+    assert lines == ["│<─────────UDP─┤         :9 to 11.0.0.1:9"]
+
+
+def test_what_the_internet_says_to_a_host_has_a_line_for_it(topology):
+    error = icmp_error(IcmpKind.HOST_UNREACHABLE, "192.0.0.8", UDP._replace(source=Endpoint("13.0.0.1", 9)))
+    hops = [PacketSeen(0, "internet", error, Verdict.SENT), PacketSeen(0.01, "relay", error, Verdict.DELIVERED)]
+    assert ladder(hops, topology, {}, ["relay"]).text.splitlines()[0].split()[2:] == ["internet", "relay"]
+    assert ladder(hops, topology, {}, ["alice"]).text.splitlines()[0].split()[2:] == ["alice", "home"]
