@@ -180,3 +180,16 @@ def test_two_who_meet_again_have_a_row_for_each_time(names):
             met.emit(ConnectionClosed(number + 0.5, place, number, peer, "closed"))
     table = views.connections(met, names)
     assert list(table.opened) == [0, 1, 2] and list(table.closed) == [0.5, 1.5, 2.5] and set(table.dialer) == {"alice"}
+
+
+@pytest.mark.parametrize("first", ["dialer", "listener"])
+def test_how_long_the_set_up_took_is_the_dialers_word(names, first):
+    reports = {
+        "dialer": ConnectionOpened(1.0, "alice", 1, "12D3KooWBob", "dialer", "tcp", "direct", "dial", "", "", 0.1),
+        "listener": ConnectionOpened(1.0, "bob", 1, "12D3KooWAlice", "listener", "tcp", "direct", "dial", "", "", 0.2),
+    }
+    met = Journal()
+    for role in sorted(reports, reverse=first == "listener"):
+        met.emit(reports[role])
+    (row,) = views.connections(met, names).itertuples()
+    assert (row.dialer, row.listener, row.setup) == ("alice", "bob", 0.1)
