@@ -31,7 +31,7 @@ class Endpoint(NamedTuple):
         Raises:
             ValueError: not an IP address, or no port number.
         """
-        if not isinstance(port, int) or not 0 <= port <= 65535:
+        if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
             raise ValueError(f"a port is a number from 0 to 65535, not {port!r}")
         return cls(_canonical(ip), port)
 

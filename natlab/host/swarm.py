@@ -229,7 +229,7 @@ class Swarm:
     ) -> Connection:
         """One TCP dial and its upgrade. `other_port` allows another local port if the listening one is of no use."""
         if not address.is_direct_tcp(to):
-            raise UnreachableError(f"no transport for {to}")
+            raise UnreachableError(f"no transport for {to}: this node dials /ip4/.../tcp/... and /ip6/.../tcp/...")
         remote = address.to_endpoint(to)
         local = self._listeners.to_dial_from(remote)
         try:

@@ -29,7 +29,7 @@ def configure(preset: str = "home", **axes: str | float | None) -> NatConfig:
     Raises:
         LabError: no such preset or axis, or a value the axis does not have; the message names what there is.
     """
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise LabError(_unknown_preset(preset))
     names = [field.name for field in fields(NatConfig)]
     for axis in axes:

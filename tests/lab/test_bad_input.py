@@ -174,6 +174,7 @@ def rows(text):
     lab.run(lab.alice.listen("/ip4/0.0.0.0/tcp/9/p2p/" + STRANGER))  | names another peer
 
     lab.run(lab.bare.listen(-1))               | from 0 to 65535
+    lab.run(lab.bare.listen(True))             | from 0 to 65535, not True
     lab.run(lab.bare.listen("80"))             | not '80'
     lab.run(lab.bare.listen(1.5))              | not 1.5
     lab.run(lab.bare.udp(70000))               | from 0 to 65535

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from natlab import Lab
@@ -171,12 +173,13 @@ def test_another_word_for_a_preset_leads_to_it(typed: str, meant: str) -> None:
         ("zzz", {}, "there is no preset 'zzz' (there are: rfc-compliant, home"),
         ("", {}, "there is no preset '' (there are:"),
         (None, {}, "there is no preset None (there are:"),
+        (["home"], {}, "there is no preset ['home']; did you mean 'home'"),
         ("home", {"filterin": "x"}, "there is no axis of a NAT 'filterin'; did you mean 'filtering'?"),
         ("home", {"filtering": "open"}, "filtering is one of endpoint-independent"),
         ("home", {"udp_timeout": -1}, "udp_timeout is a number of seconds"),
     ],
 )
-def test_a_mistake_is_a_lab_error_that_says_what_there_is(preset: str, axes: dict[str, str], message: str) -> None:
+def test_a_mistake_is_a_lab_error_that_says_what_there_is(preset: Any, axes: dict[str, str], message: str) -> None:
     with pytest.raises(LabError) as caught:
         configure(preset, **axes)
     assert message in str(caught.value)
