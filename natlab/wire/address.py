@@ -11,7 +11,7 @@ module is what a node asks of it.
 
 The library parses and writes text anew whenever it is asked, at 50 to 100 us; a node asks a dozen times for each
 connection, mostly about the same few addresses. So what takes that long is remembered, for the last `REMEMBERED` of
-them, what only puts one thing behind another does it with bytes, and the kinds above over IPv4 are read here (`_read`).
+them, and what only puts one thing behind another does it with bytes.
 
 Not modelled: transports other than TCP are parsed and passed on, but have no endpoint here; names are not resolved.
 """
@@ -37,8 +37,6 @@ REMEMBERED = 2048
 _LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OverflowError, multiaddr.exceptions.Error)
 _IP4, _TCP, _IP6, _CIRCUIT, _P2P = 4, 6, 41, 290, 421  # multicodec table
 _PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
-_CIRCUIT_CODE = varint.encode(_CIRCUIT)
-_PEER_CODES = tuple(varint.encode(_P2P) + bytes((length,)) for length in range(2, 64))  # with the multihash's length
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -65,8 +63,6 @@ def decode(data: bytes) -> Multiaddr:
     """
     if not 0 < len(data) <= MAX_ADDRESS_BYTES:
         raise DecodeError(f"multiaddr of {len(data)} bytes")
-    if _read(data) is not None:
-        return Multiaddr(data)
     try:
         address = Multiaddr(data)
         for name, value in _parts(address):  # the library reads values only when asked for them
@@ -91,8 +87,7 @@ def decode_known(encoded: Iterable[bytes]) -> tuple[Multiaddr, ...]:
 @lru_cache(maxsize=REMEMBERED)
 def text(address: Multiaddr) -> str:
     """`str(address)`."""
-    known = _read(address.to_bytes())
-    return "".join(f"/{name}/{value}" if value else f"/{name}" for name, value in known) if known else str(address)
+    return str(address)
 
 
 @lru_cache(maxsize=32)  # few: most are those of one connection
@@ -216,29 +211,4 @@ _PRIVATE_NAMES = (".localhost", ".local", ".test", ".invalid", ".home.arpa", ".i
 @lru_cache(maxsize=REMEMBERED)
 def _parts(address: Multiaddr) -> tuple[tuple[str, str], ...]:
     """The components as (protocol name, value as text); "" for a protocol without value."""
-    known = _read(address.to_bytes())
-    return tuple((protocol.name, value or "") for protocol, value in address.items()) if known is None else known
-
-
-def _read(data: bytes) -> tuple[tuple[str, str], ...] | None:
-    """`_parts` of the kinds of addresses drawn above, over IPv4; None of others: the library has to look."""
-    parts: list[tuple[str, str]] = []
-    while data:
-        if data[0] == _IP4 and len(data) >= 5:
-            parts.append(("ip4", "{}.{}.{}.{}".format(*data[1:5])))
-            data = data[5:]
-        elif data[0] == _TCP and len(data) >= 3:
-            parts.append(("tcp", str(int.from_bytes(data[1:3]))))
-            data = data[3:]
-        elif data.startswith(_CIRCUIT_CODE):
-            parts.append((_CIRCUIT_PART, ""))
-            data = data[len(_CIRCUIT_CODE) :]
-        elif data.startswith(_PEER_CODES) and len(data) >= (end := 3 + data[2]):  # p2p:2 | length:1 | multihash
-            try:
-                parts.append((_PEER, str(PeerId.from_bytes(data[3:end]))))
-            except DecodeError:
-                return None
-            data = data[end:]
-        else:
-            return None
-    return tuple(parts)
+    return tuple((protocol.name, value or "") for protocol, value in address.items())

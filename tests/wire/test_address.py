@@ -169,23 +169,3 @@ def test_any_text_gives_an_address_or_a_value_error(words: list[str]) -> None:
     except ValueError:
         return
     assert address.decode(bytes(parsed)) == parsed
-
-
-PARTS = st.one_of(
-    st.binary(min_size=4, max_size=4).map(lambda ip: b"\x04" + ip),
-    st.binary(min_size=2, max_size=2).map(lambda port: b"\x06" + port),
-    st.just(bytes.fromhex("a202")),
-    st.sampled_from([RELAY, PEER]).map(lambda peer: bytes.fromhex("a503") + bytes((len(bytes(peer)),)) + bytes(peer)),
-)
-
-
-@given(st.lists(PARTS, max_size=6), st.binary(max_size=3))
-def test_what_is_read_here_the_library_reads_alike(parts: list[bytes], rest: bytes) -> None:
-    data = b"".join(parts) + rest
-    read = address._read(data)
-    if not rest:
-        assert read is not None
-    if read:
-        library = Multiaddr(data)
-        assert [(protocol.name, value or "") for protocol, value in library.items()] == list(read)
-        assert address.text(library) == str(library) and bytes(Multiaddr(str(library))) == data
