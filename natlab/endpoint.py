@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+LONGEST_TEXT = 80  # characters of an endpoint; more than an IPv6 address with its zone and a port have
+
 
 class Endpoint(NamedTuple):
     """One end of a conversation.
@@ -43,8 +45,8 @@ class Endpoint(NamedTuple):
             ValueError: the text is not of that form.
         """
         ip, colon, port = text.rpartition(":")
-        if not colon or not port.isdecimal():
-            raise ValueError(f"an endpoint is written IP:PORT, e.g. 11.0.0.1:4001, not {text!r}")
+        if not colon or len(text) > LONGEST_TEXT or not (port.isascii() and port.isdecimal()):
+            raise ValueError(f"an endpoint is written IP:PORT, e.g. 11.0.0.1:4001, not {text[:LONGEST_TEXT]!r}")
         return cls.of(ip.removeprefix("[").removesuffix("]"), int(port))
 
     @property

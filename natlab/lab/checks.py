@@ -1,7 +1,8 @@
 """What the exercises of the notebooks check answers with.
 
 Each check compares an answer with what the lab's journal says, and answers with a hint, never with the solution.
-`None` or "?" is "not answered yet". An answer of another kind than was asked for gets a hint too, never an error.
+`None` or "?" is "not answered yet". An answer of another kind than was asked for gets a hint too, never an error; so
+does a lab that is none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from natlab.lab.lab import Lab
 from natlab.lab.scenes import two_behind_nats
 
 _TOLERANCE = 0.0005  # seconds
+_LONG = 1e9  # seconds, longer than any lesson
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -29,6 +31,9 @@ class Feedback:
         return ("Right. " if self.right else "Not yet. ") + self.words
 
 
+_NO_LAB = Feedback(False, "Hand over the lab that you have run, and then your answer.")
+
+
 def is_change(answer: object) -> TypeGuard[Mapping[str, str | float]]:
     """Whether it names axes of a NAT box, as in {"filtering": ...}."""
     return isinstance(answer, Mapping) and len(answer) > 0 and all(isinstance(axis, str) for axis in answer)
@@ -36,6 +41,8 @@ def is_change(answer: object) -> TypeGuard[Mapping[str, str | float]]:
 
 def where_it_ended(lab: Lab, place: str | None) -> Feedback:
     """Checks a guess at which place the first dropped packet ended."""
+    if not isinstance(lab, Lab):
+        return _NO_LAB
     ends = [seen.place for seen in lab.journal.of(PacketSeen) if seen.verdict == Verdict.DROPPED]
     if not ends:
         return Feedback(False, "Nothing was dropped so far: run the dial first.")
@@ -50,10 +57,12 @@ def where_it_ended(lab: Lab, place: str | None) -> Feedback:
 
 def dial_time(lab: Lab, seconds: float | str | None) -> Feedback:
     """Checks at which time DCUtR's initiator has to dial, given when it sent SYNC (specs `relay/DCUtR.md`, step 4)."""
+    if not isinstance(lab, Lab):
+        return _NO_LAB
     syncs = [seen for seen in lab.journal.of(MessageSeen) if seen.name == "SYNC" and seen.sent]
     if not syncs:
         return Feedback(False, "There was no SYNC yet: let Bob dial through the relay first.")
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < _LONG:
         return Feedback(False, "Write a time in seconds: when SYNC left, and then how long?")
     dials = [dial for dial in lab.journal.of(PunchDialled) if dial.place == syncs[0].place and dial.attempt > 0]
     if abs(seconds - dials[0].time) < _TOLERANCE:

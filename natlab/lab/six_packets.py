@@ -91,7 +91,7 @@ def check_table(lab: Lab, table: Sequence[tuple[str, int | str]], rows: Mapping[
             or "other" for a port that nobody can foretell.
         rows: for each packet, 1 to 6, the number of the row it uses, counted from 1, or "drop".
     """
-    facts = _facts(lab)
+    facts = _facts(lab) if isinstance(lab, Lab) else []
     if not isinstance(table, Sequence) or not isinstance(rows, Mapping):
         return Feedback(False, 'The table is a list of pairs, [("alice:5000", 5000)]; the rows a dictionary, {1: 1}.')
     if len(facts) != 6:
@@ -108,7 +108,9 @@ def check_table(lab: Lab, table: Sequence[tuple[str, int | str]], rows: Mapping[
 
 
 def _number(answer: int | str) -> int | str:
-    return int(answer) if str(answer).isdecimal() else answer
+    """What was written, as a number if it may be a row or a port."""
+    short = isinstance(answer, str) and answer.isascii() and answer.isdecimal() and len(answer) <= 5
+    return int(answer) if short else answer
 
 
 def _at_box(lab: Lab) -> list[PacketSeen]:
@@ -155,6 +157,8 @@ def _fact(seen: PacketSeen, made: Sequence[MappingCreated], new: bool) -> _Fact:
     outbound = packet.source != before.source
     external, remote = (packet.source, packet.destination) if outbound else (before.destination, packet.source)
     holders = [row for row, mapping in enumerate(made, 1) if mapping.external == external]
+    if not holders:
+        return _Fact(outbound, None, None, False, remote)
     row = next((row for row in holders if made[row - 1].remote in ("", remote.ip, str(remote))), holders[0])
     return _Fact(outbound, row, made[row - 1], new, remote)
 
@@ -204,7 +208,7 @@ def _content_problem(lab: Lab, facts: Sequence[_Fact], fact: _Fact, table: Seque
     if internal not in (str(truth.internal), f"{names[truth.internal.ip]}:{truth.internal.port}"):
         return f"row {fact.row} begins with the endpoint that the packet has on the inside: who sends it, which port?"
     kept = truth.external.port == truth.internal.port
-    if str(port) == str(truth.external.port) or (not kept and port == OTHER):
+    if _number(port) == truth.external.port or (not kept and port == OTHER):
         return ""
     if kept:
         return f"row {fact.row}: this box keeps the internal port as long as nobody else inside holds it."

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -36,6 +37,7 @@ REMEMBERED = 2048
 # What the library raises on bytes that are no multiaddr; TypeError and OverflowError come from its varints.
 _LIBRARY_ERRORS = (ValueError, TypeError, LookupError, OverflowError, multiaddr.exceptions.Error)
 _IP4, _TCP, _IP6, _CIRCUIT, _P2P = 4, 6, 41, 290, 421  # multicodec table
+_NO_PORT = re.compile("/(?:tcp|udp)/(?![0-9]{1,5}(?:/|$))")
 _PEER, _CIRCUIT_PART = "p2p", "p2p-circuit"
 
 
@@ -49,6 +51,8 @@ def parse(text: str) -> Multiaddr:
     try:
         if not text.startswith("/"):
             raise ValueError("an address begins with /, e.g. /ip4/11.0.0.1/tcp/4001")
+        if _NO_PORT.search(text):  # the library takes whatever int() does, "8_0" and other scripts' digits too
+            raise ValueError("a port is a number from 0 to 65535")
         return decode(bytes(Multiaddr(text)))
     except (*_LIBRARY_ERRORS, DecodeError) as error:
         raise ValueError(f"not a multiaddr: {text[:MAX_ADDRESS_BYTES]!r} ({error})") from error

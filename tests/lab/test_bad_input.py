@@ -161,6 +161,7 @@ def rows(text):
     lab.run(lab.alice.dial(None))              | an address is a multiaddr
     lab.run(lab.alice.dial(lab.bare))          | an address is a multiaddr
     lab.run(lab.alice.dial("/ip4/1.2.3.4/tcp/1"))  | it must end in /p2p/
+    lab.run(lab.alice.dial("/ip4/1.2.3.4/tcp/\u0663"))  | a port is a number from 0 to 65535
     lab.run(lab.alice.ping(lab.alice))         | cannot dial itself
     lab.run(lab.alice.reserve(lab.alice))      | cannot dial itself
     lab.run(lab.alice.new_stream(lab.relay, None))  | not a protocol ID
@@ -181,6 +182,8 @@ def rows(text):
     lab.run(lab.bare.dial("x"))                | IP:PORT
     lab.run(lab.bare.dial(lab.alice))          | where to?
     lab.run(lab.bare.dial("11.0.0.1:70000"))   | from 0 to 65535
+    lab.run(lab.bare.dial("11.0.0.1:\u0663")) | IP:PORT
+    lab.run(lab.bare.dial("11.0.0.1:" + "8" * 5000))  | IP:PORT
     lab.run(lab.bare.dial("11.0.0.1:80", "x")) | from 0 to 65535
     lab.run(lab.bare.dial("11.0.0.1:80", timeout=NAN))  | timeout= is a finite number
     lab.send(None)                             | bytes, or text

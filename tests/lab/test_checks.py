@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from natlab.errors import UnreachableError
@@ -42,6 +44,14 @@ def test_dial_time():
     assert "round trip" in checks.dial_time(lab, 1.0).words
     assert "SYNC" in checks.dial_time(lab, None).words
     assert "no SYNC" in checks.dial_time(Lab(), 1.0).words
+    for odd in (10**400, -1, math.nan, True):
+        assert "a time in seconds" in checks.dial_time(lab, odd).words
+
+
+@pytest.mark.parametrize("none", [None, "?", 5])
+def test_no_lab_gets_a_hint(none):
+    assert "Hand over the lab" in checks.where_it_ended(none, "home").words
+    assert "Hand over the lab" in checks.dial_time(none, 1.0).words
 
 
 @pytest.mark.parametrize("filtering", ["address-dependent", "endpoint-independent"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from natlab.errors import LabError
+from natlab.lab import Lab
 from natlab.lab.six_packets import check_filtering, check_table, six_packets
 
 HOME_TABLE = [("alice:5000", 5000), ("carol:5000", "other"), ("alice:6000", 6000)]
@@ -66,6 +67,29 @@ def test_a_packet_that_is_not_answered_is_not_right(home):
 def test_a_wrong_entry_in_the_table_gets_a_hint(home, row, wrong, hint):
     table = [wrong if number == row else entry for number, entry in enumerate(HOME_TABLE)]
     assert hint in check_table(home, table, HOME_ROWS).words
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "answer", [LONG, int("9" * 4000) ** 2, "\u0661", -1], ids=["digits", "number", "Arabic", "negative"]
+)
+def test_no_number_is_too_odd_for_a_hint(home, answer):
+    assert "Packet 1" in check_table(home, HOME_TABLE, {**HOME_ROWS, 1: answer}).words
+    assert "row 1" in check_table(home, [("alice:5000", answer), *HOME_TABLE[1:]], HOME_ROWS).words
+
+
+def test_another_lab_than_that_of_the_six_packets_gets_a_hint():
+    behind = Lab(1)
+    firewall, server = behind.nat("firewall", name="home"), behind.host("server")
+    alice = behind.run(behind.host("alice", behind=firewall).udp(5000))
+    for _ in range(6):
+        behind.run(alice.send("hello", f"{server.ip}:7000"))
+        behind.advance(0.1)
+    for lab in (None, "?", Lab(1), behind):
+        feedback = check_table(lab, HOME_TABLE, HOME_ROWS)
+        assert not feedback.right and ("six_packets(seed)" in feedback.words or lab is behind)
 
 
 def test_random_ports_cannot_be_foretold(hard):

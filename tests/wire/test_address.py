@@ -122,6 +122,14 @@ def test_bytes_that_are_no_address(data: bytes) -> None:
         address.decode(data)
 
 
+@pytest.mark.parametrize("port", ["\u0663", "8_0", "+80", " 80", "-1", "65536", "80x", "", "8" * 5000])
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_port_is_written_in_up_to_five_digits(transport: str, port: str) -> None:
+    with pytest.raises(ValueError, match="not a multiaddr") as error:
+        address.parse(f"/ip4/11.0.0.1/{transport}/{port}")
+    assert len(str(error.value)) < 1200
+
+
 def test_an_address_has_at_most_1024_bytes() -> None:
     longest = bytes(address.parse("/tcp/1")) * (address.MAX_ADDRESS_BYTES // 3)
     assert bytes(address.decode(longest)) == longest
