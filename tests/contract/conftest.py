@@ -148,9 +148,12 @@ def pytest_terminal_summary(terminalreporter):
     if terminalreporter.config.option.verbose < 0:  # as the project runs pytest, with -q
         return
     for report in terminalreporter.getreports("passed"):
-        for name, value in report.user_properties:
-            if name == "seconds":
-                terminalreporter.write_line(f"{1000 * value:7.1f} ms  {report.nodeid.partition('[')[2][:-1]}")
+        measured = dict(report.user_properties)
+        if "seconds" in measured:
+            seconds, late = 1000 * measured["seconds"], 1000 * measured["late"]
+            terminalreporter.write_line(
+                f"{seconds:8.1f} ms, {late:5.1f} ms late  {report.nodeid.partition('[')[2][:-1]}"
+            )
 
 
 @dataclass

@@ -3,26 +3,30 @@
 Both ends first talk to an observer on the public internet from the port they will punch from, then dial what it saw.
 The rows were first measured on Linux 6.18 with nft's NATs (20 ms one way between the hosts, unless the row says
 otherwise). Here both grounds have natlab's NAT box, and must come to the same verdict. The simulator's times must be
-exact; the kernel's are reported, and may be later.
+exact; the kernel's may be later, by a little more than the computer was late.
 """
 
 import asyncio
 import errno
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pytest
 
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError
-from natlab.nat import NatConfig
+from natlab.nat import PRESETS, NatConfig
 
 PORT = Endpoint("0.0.0.0", 4001)
 ANY = Endpoint("0.0.0.0", 0)
 TEN = 0.010  # seconds from each host to the middle
 ROUND_TRIP = 0.040
 TOLERANCE = 0.005  # seconds: where a dial or a packet was later than that, the computer was too busy for its verdict
+TOO_LATE = 0.025  # seconds: so late that the time of a punch says little
 TRIES = 10
+LATER = 0.03  # seconds that a kernel may take: less than a round trip, after which it would have done something else
+IN_A_ROW = 4  # a dial and three packets, each waits for the one before, and each may be late
 EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
 
 MASQUERADE = NatConfig(mapping=EI, filtering=APD)
@@ -30,6 +34,7 @@ RESETTING = NatConfig(mapping=EI, filtering=APD, unsolicited_syn="rst")
 BY_ADDRESS = NatConfig(mapping=EI, filtering=AD)
 NEW_PORTS = NatConfig(mapping=APD, filtering=APD, port_allocation="random")
 NEW_PORTS_OPEN = NatConfig(mapping=APD, filtering=EI, port_allocation="random")
+LINUX = replace(PRESETS["linux"], unsolicited_syn="drop")
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ IN_VAIN = "ETIMEDOUT, accepts"
 RST = {"nat_a": RESETTING, "nat_b": RESETTING}
 NO_NAT = {"nat_a": None, "nat_b": None}
 ZERO = {"delay_a": 0.0, "delay_b": 0.0}
+LOOKING = {"nat_a": LINUX, "nat_b": LINUX}  # at sequence numbers; the others do not
 
 TABLE = [
     # one round trip after the later dial; at a gap below the one-way delay both SYNs find the NATs open
@@ -99,7 +105,34 @@ TABLE = [
     # the zero-delay trap: b's earlier SYN has opened b's NAT, and a's SYN is there before b dials again
     Row("earlier SYN, no delay, gap 10 ms", "connects", TAKEN, 0.010, gap=0.010, listening=True, earlier=True, **ZERO),
     Row("earlier SYN, 20 ms one way, gap 10 ms", *BOTH, 0.050, gap=0.010, listening=True, earlier=True),
+    # ... and where the boxes look, b's knows the number of that SYN, and drops the listener's SYN ACK with its own
+    Row(
+        "earlier SYN, sequence numbers looked at, no delay, gap 10 ms",
+        *("ETIMEDOUT", "EADDRNOTAVAIL", None),
+        gap=0.010,
+        listening=True,
+        earlier=True,
+        **LOOKING,
+        **ZERO,
+    ),
+    Row(
+        "earlier SYN, sequence numbers looked at, 20 ms one way, gap 10 ms",
+        *BOTH,
+        0.050,
+        gap=0.010,
+        listening=True,
+        earlier=True,
+        **LOOKING,
+    ),
 ]
+
+
+class Punch(NamedTuple):
+    """The two verdicts, the seconds until both were there, and those that the computer was late at worst."""
+
+    verdicts: tuple[str, ...]
+    seconds: float
+    late: float
 
 
 class Peer:
@@ -160,7 +193,6 @@ async def are_one_connection(one, other):
 
 
 def punch(ground, row):
-    """Returns the two verdicts, the seconds until both were there, and how late the later dial was."""
     observer = ground.host("observer", delay=TEN)
     a, b = Peer(ground, "a", row.nat_a, row.delay_a), Peer(ground, "b", row.nat_b, row.delay_b)
 
@@ -181,30 +213,37 @@ def punch(ground, row):
             verdicts = [*verdicts, "only one end"]  # which no row says
         a.close()
         b.close()
-        return tuple(verdicts), max(a.settled, b.settled) - begin, max(a.late, b.late)
+        return Punch(tuple(verdicts), max(a.settled, b.settled) - begin, max(a.late, b.late, ground.lateness))
 
     return ground.run(main())
 
 
+def in_time(ground, row, seconds, late):
+    """Whether the verdicts were there when the row says, or as much later as a computer that was so late explains."""
+    earlier, later = (1e-9, 1e-9) if ground.exact else (0.001, LATER + IN_A_ROW * late)
+    return row.seconds is None or row.seconds - earlier < seconds < row.seconds + later
+
+
 def punch_on_time(new_ground, row):
-    """Again, when the computer was so late that it had another verdict; (verdicts, seconds, whether it was on time)."""
+    """Again, when the computer was so late that it came to something else; at worst the least late that did not."""
+    tries = []
     for _ in range(TRIES):
         with new_ground() as ground:
-            verdicts, seconds, late = punch(ground, row)
-        on_time = max(late, ground.lateness) < TOLERANCE
-        if on_time or verdicts == (row.a, row.b):
-            break
-    return verdicts, seconds, on_time
+            verdicts, seconds, late = tried = punch(ground, row)
+        as_told = verdicts == (row.a, row.b) and in_time(new_ground, row, seconds, late)
+        if late < TOLERANCE or (as_told and late < TOO_LATE):
+            return tried
+        tries.append((not as_told, late, tried))
+    return min(tries)[-1]
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.what)
 def test_simultaneous_open(new_ground, row, record_property):
-    verdicts, seconds, on_time = punch_on_time(new_ground, row)
+    verdicts, seconds, late = punch_on_time(new_ground, row)
     record_property("seconds", round(seconds, 4))
+    record_property("late", round(late, 4))
     assert verdicts == (row.a, row.b)
-    if row.seconds is not None and on_time:
-        earlier, later = (1e-9, 1e-9) if new_ground.exact else (0.001, 0.1)
-        assert row.seconds - earlier < seconds < row.seconds + later
+    assert in_time(new_ground, row, seconds, late)
 
 
 NINE = [NatConfig(mapping=m, filtering=f, port_allocation="random") for m in (EI, AD, APD) for f in (EI, AD, APD)]
@@ -218,9 +257,8 @@ def test_every_pair_of_nats(new_ground, simulated, nat_a, nat_b):
     """The kernel comes to the simulator's verdict, whatever that is."""
     row = Row("", "", "", None, nat_a, nat_b, listening=True)
     with simulated() as ground:
-        (a, b), _, _ = punch(ground, row)
-    verdicts, _, _ = punch_on_time(new_ground, replace(row, a=a, b=b))
-    assert verdicts == (a, b)
+        a, b = punch(ground, row).verdicts
+    assert punch_on_time(new_ground, replace(row, a=a, b=b)).verdicts == (a, b)
 
 
 def test_on_loopback_syns_never_cross(loopback):
