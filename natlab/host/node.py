@@ -379,7 +379,10 @@ class Node:
         if self._loop is None:
             raise LabError(f"{self.name} has not been started: use `async with Node(...) as node`")
         if asyncio.get_running_loop() is not self._loop:
-            raise LabError(f"{self.name} lives in another event loop: in a lab, write lab.run(node.verb(...))")
+            raise LabError(
+                f"{self.name} lives in another event loop: in a lab, write lab.run(node.verb(...)); a node on this "
+                "computer's own network is awaited where it was started"
+            )
 
 
 def _multiaddr(given: Multiaddr | str) -> Multiaddr:

@@ -26,7 +26,7 @@ from contextlib import suppress
 from random import Random
 
 from natlab.endpoint import Endpoint, parse_ip
-from natlab.errors import ClosedError, DecodeError, NatlabError, RefusedError, SocketError, UnreachableError
+from natlab.errors import ClosedError, DecodeError, LabError, NatlabError, RefusedError, SocketError, UnreachableError
 from natlab.net import Network, UdpSocket
 from natlab.packet import IPProtocol
 from natlab.portmap import igd, natpmp, pcp
@@ -196,6 +196,8 @@ class PortMapper:
             try:
                 await self._ask(mapping, service)
                 return
+            except LabError:
+                raise  # not the gateway's no
             except NatlabError as error:
                 attempts.append((service.value, error))
         raise UnreachableError(f"{self._gateway} gave out no port", attempts)

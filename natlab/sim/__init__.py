@@ -7,6 +7,7 @@ streams     TCP sockets over tcp, the state machine    capture   where packets a
 ports       who may use which local port               line      IPv4 or IPv6 on a cable
 addressing  who has which address                      vpn       tunnels
 icmp        pings, and errors about what was sent      path_mtu  what a host learns of paths from them
+sealed      what a loop here cannot reach: the real world
 
 TCP is `tcp`, the states (RFC 9293), and a file for each of its parts: tcp_segment, tcp_sequence, tcp_state and
 tcp_settings are its words; tcp_send, tcp_receive the two directions; tcp_rto, tcp_congestion how fast; tcp_keepalive,

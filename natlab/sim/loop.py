@@ -20,8 +20,8 @@ inside (sums of floats would depend on their order) and seconds outside.
 In a notebook another loop is already running. `_entered` parks it, with its current task, and puts it back.
 Ctrl-C sets a flag that is looked at between two events, so no half-done event is left behind.
 
-Not modelled: threads, executors, file descriptors, signals and subprocesses; asyncio's methods for them raise
-NotImplementedError.
+Not modelled: real sockets, names, threads and programs (`natlab.sim.sealed`); signals and whatever else a loop may
+have, for which asyncio's methods raise NotImplementedError.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from types import FrameType
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from natlab.errors import DeadlockError, LabError
+from natlab.sim.sealed import SealedLoop
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -50,7 +51,7 @@ NAMED_IN_DEADLOCK = 12  # tasks a DeadlockError lists before "and n more"
 SWEEP_CANCELLED = 100  # cancelled timers tolerated in the heap before it is swept
 
 
-class SimLoop(asyncio.AbstractEventLoop):
+class SimLoop(SealedLoop):
     """The run loop of one lab.
 
     Attributes:
@@ -149,7 +150,9 @@ class SimLoop(asyncio.AbstractEventLoop):
             LabError: it is awaited on some other loop, for example directly in a notebook cell.
         """
         if asyncio._get_running_loop() is not self:
-            raise LabError("this takes simulated time: hand it to lab.run(...) instead of awaiting it here")
+            raise LabError(
+                "this takes simulated time: hand it to lab.run(...) of its own lab instead of awaiting it here"
+            )
 
     # ---- the engine
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from natlab.endpoint import Endpoint
-from natlab.errors import ProtocolError, RefusedError, UnreachableError
+from natlab.errors import LabError, ProtocolError, RefusedError, UnreachableError
 from natlab.packet import IPProtocol
 from natlab.portmap import PortMapper, Service, natpmp
 from natlab.wire.natpmp import AddressResponse
@@ -201,6 +201,11 @@ def test_a_crash_leaves_the_lease_to_run_out(home) -> None:
     assert len(list(house.leases)) == 1 and keeper.mappings == [] and not house.alice._udp._sockets
     house.loop.advance(2.0)
     assert list(house.leases) == []
+
+
+def test_a_lab_used_in_the_wrong_loop_is_no_gateways_refusal(home) -> None:
+    with pytest.raises(LabError, match=r"lab\.run"):
+        asyncio.run(mapper(home(services=ALL)).open(UDP, 4001))
 
 
 def test_only_the_protocols_asked_for_are_tried(home) -> None:
