@@ -45,6 +45,12 @@ def check_whole(given: object, what: str, least: int = 0, most: float = math.inf
         raise ValueError(f"{what} is a whole number, {reach}, not {given!r}")
 
 
+def check_flag(given: object, what: str) -> None:
+    """Raises ValueError unless it is True or False: any other word, "no" among them, would count as true."""
+    if not isinstance(given, bool):
+        raise ValueError(f"{what} is True or False, not {given!r}")
+
+
 def check_port(given: object, what: str) -> None:
     """Raises ValueError unless it is one port; 0, which means any elsewhere, is none."""
     if given == 0:

@@ -62,6 +62,7 @@ class Refusal:
 
 async def attempt(verb: Awaitable[T]) -> T | Refusal:
     """Awaits a verb that may be refused: its result, or the refusal."""
+    bad_input.check_awaitable(verb, "attempt")
     try:
         return await verb
     except SocketError as error:
@@ -101,6 +102,7 @@ class BareHost:
             SocketError: EADDRINUSE, another socket has the port.
             LabError: the computer has no IPv6.
         """
+        bad_input.check_flag(reuse_port, "reuse_port=")
         listener = await self._network.listen_tcp(self._local(port, ipv6), reuse_port=reuse_port)
         return self._keep(BareListener(self, listener, reuse_port))
 
@@ -119,9 +121,12 @@ class BareHost:
                 EADDRNOTAVAIL (there is a connection between these two endpoints already), ENETUNREACH (it is IPv6
                 and this computer has none, or the other way round).
         """
+        if isinstance(to, BareSocket):
+            to.check_loop()
         remote = self.resolve(to)
         local = self._local(from_port, remote.version == 6 and bool(self.ip6))
         bad_input.check_seconds(timeout, "timeout=")
+        bad_input.check_flag(reuse_port, "reuse_port=")
         try:
             async with asyncio.timeout(timeout):
                 connection = await self._network.dial_tcp(remote, local=local, reuse_port=reuse_port)
@@ -131,6 +136,7 @@ class BareHost:
 
     async def udp(self, port: int = 0, *, reuse_port: bool = False, ipv6: bool = False) -> BareUdpSocket:
         """Binds a UDP socket; arguments and errors are those of `listen`."""
+        bad_input.check_flag(reuse_port, "reuse_port=")
         socket = await self._network.bind_udp(self._local(port, ipv6), reuse_port=reuse_port)
         return self._keep(BareUdpSocket(self, socket, reuse_port))
 
@@ -271,6 +277,7 @@ class BareHost:
         raise ValueError(f'where to? Name a listener, a UDP socket, or an endpoint such as "11.0.0.1:80", not {to!r}')
 
     def _local(self, port: int, ipv6: bool) -> Endpoint:
+        bad_input.check_flag(ipv6, "ipv6=")
         if ipv6 and not self.ip6:
             raise LabError(f"{self.name} has no IPv6 address: make it with lab.host({self.name!r}, ipv6=True)")
         return Endpoint.of(self.ip6 if ipv6 else self.ip, port)

@@ -5,8 +5,8 @@
     udp ─────> BareUdpSocket ──receive()──> Datagram          UDP
 
 Each wraps a socket of `natlab.net` and says what went wrong where that one keeps silent, as a network does: a datagram
-that is too long, or sent by a socket that is closed. Their host makes them (`natlab.lab.bare`) and remembers them until
-they are closed here.
+that is too long, or sent by a socket that is closed; a verb handed to the `run` of another lab, where it would wait in
+vain. Their host makes them (`natlab.lab.bare`) and remembers them until they are closed here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, LabError
 from natlab.lab import bad_input
 from natlab.net import TcpConnection, TcpListener, UdpSocket
+from natlab.sim import SimLoop
 from natlab.sim.udp import LONGEST
 
 if TYPE_CHECKING:
@@ -68,6 +69,15 @@ class BareSocket:
         self.row = row
         self.closed = False
         self._end = end
+        self._loop = asyncio.get_running_loop()
+
+    def check_loop(self) -> None:
+        """Raises LabError where another loop runs than the one it lives in, whose time never passes meanwhile."""
+        if self.closed or asyncio.get_running_loop() is self._loop:
+            return
+        if isinstance(self._loop, SimLoop):
+            raise LabError(f"{self!r} is a socket of another lab: hand this to the run(...) of that one")
+        raise LabError(f"{self!r} is a real socket: hand this to the run(...) of its own computer, here.run(...)")
 
     def close(self) -> None:
         """Closes it and frees its port, at once: a connection ends with RST, the other end's read with ClosedError."""
@@ -89,6 +99,7 @@ class BareListener(BareSocket):
 
     async def accept(self) -> BareConnection:
         """Waits for the next connection."""
+        self.check_loop()
         return self.host._accepted(await self._listener.accept(), self.row.reuse_port)
 
 
@@ -111,6 +122,7 @@ class BareConnection(BareSocket):
         Raises:
             ClosedError: the connection was reset or closed.
         """
+        self.check_loop()
         await self._connection.write(_bytes(data))
 
     async def read(self) -> bytes:
@@ -119,6 +131,7 @@ class BareConnection(BareSocket):
         Raises:
             ClosedError: the connection was reset.
         """
+        self.check_loop()
         return await self._connection.read()
 
 
@@ -128,7 +141,6 @@ class BareUdpSocket(BareSocket):
     def __init__(self, host: BareHost, socket: UdpSocket, reuse_port: bool) -> None:
         super().__init__(host, socket.local, SocketRow("udp", str(socket.local), "", reuse_port), socket.close)
         self._socket = socket
-        self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
         return f"<{self.host.name} UDP {self.local}{_flag(self.row)}>"
@@ -139,8 +151,11 @@ class BareUdpSocket(BareSocket):
         Raises:
             ValueError: it is too long, or of another version of IP than its destination.
             ClosedError: the socket was closed.
-            LabError: the socket is one of another lab.
+            LabError: the socket, or the one it is for, is one of another lab, or a real one.
         """
+        self.check_loop()
+        if isinstance(to, BareSocket):
+            to.check_loop()
         remote, datagram = self.host.resolve(to), _bytes(data)
         if remote.version != self.local.version:
             bind = "with" if remote.version == 6 else "without"
@@ -149,12 +164,11 @@ class BareUdpSocket(BareSocket):
             raise ValueError(f"a datagram has room for {LONGEST} bytes, not {len(datagram)}: send several")
         if self.closed:
             raise ClosedError(f"the UDP socket at {self.local} is closed")
-        if asyncio.get_running_loop() is not self._loop:
-            raise LabError(f"{self!r} is a socket of another lab: hand this to the run(...) of that one")
         self._socket.send(datagram, remote)
 
     async def receive(self) -> Datagram:
         """Waits for the next datagram."""
+        self.check_loop()
         return Datagram(*await self._socket.receive())
 
 

@@ -56,13 +56,21 @@ class ThisComputer(BareHost):
         bad_input.check_awaitable(awaitable, "run")
         with bad_input.dropping(awaitable):
             bad_input.check_seconds(limit, "limit=")
-        return self._loop().run_until_complete(_within(awaitable, limit))
+            loop = self._loop()
+        return loop.run_until_complete(_within(awaitable, limit))
 
     def resolve(self, to: To) -> Endpoint:
         endpoint = super().resolve(to)
-        if not endpoint.address.is_loopback:
+        if endpoint.version == 6 or not endpoint.address.is_loopback:
             raise LabError(f"this computer talks only to itself here, on {LOOPBACK}, not to {endpoint}")
         return endpoint
+
+    def _local(self, port: int, ipv6: bool) -> Endpoint:
+        if ipv6 is True:
+            raise LabError(
+                f"here sockets are on {LOOPBACK} only: leave ipv6=True out, or take a lab.host(..., ipv6=True)"
+            )
+        return super()._local(port, ipv6)
 
     def close(self) -> None:
         super().close()
@@ -86,10 +94,14 @@ class ThisComputer(BareHost):
 
 async def _within(awaitable: Awaitable[T], limit: float) -> T:
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(limit) as passing:
             return await awaitable
     except TimeoutError:
-        raise LabError(f"{limit:g} s have passed, and it still waits") from None
+        if not passing.expired():
+            raise  # the reader's own, from within
+        raise LabError(
+            f"{limit:g} s have passed, and it still waits: for what? If it needs longer, here.run(..., limit=60)"
+        ) from None
 
 
 def _make_reentrant(loop: asyncio.AbstractEventLoop) -> None:

@@ -96,6 +96,8 @@ class SystemNetwork:
     async def dial_tcp(
         self, remote: Endpoint, *, local: Endpoint | None = None, reuse_port: bool = False
     ) -> SystemConnection:
+        if local is not None and local.version != remote.version:
+            raise SocketError(errno.ENETUNREACH, f"dial {remote}: there is no way to it from {local}")
         with _errors(f"dial {remote}"):
             sock = self._socket(remote, socket.SOCK_STREAM, reuse_port and local is not None)
             try:
@@ -380,5 +382,7 @@ def _errors(what: str) -> Iterator[None]:
     """Maps the kernel's errors to ours."""
     try:
         yield
+    except socket.gaierror as error:  # its numbers are no errnos: "fe80::1%eth7", and there is no eth7
+        raise SocketError(errno.EADDRNOTAVAIL, what) from error
     except OSError as error:
         raise SocketError(error.errno or errno.EIO, what) from error

@@ -242,6 +242,11 @@ def test_no_route_to_the_other_ip_version(two_hosts, errno_of):
     assert two_hosts.run(errno_of(two_hosts.here.dial_tcp(Endpoint("2001:db8::1", 80)))) == "ENETUNREACH"
 
 
+def test_no_way_from_one_ip_version_to_the_other(place, errno_of):
+    dial = place.here.dial_tcp(Endpoint("::1", 80), local=Endpoint("127.0.0.1", 0))
+    assert place.run(errno_of(dial)) == "ENETUNREACH"
+
+
 def test_loopback_does_not_lead_out(two_hosts, errno_of):
     async def main():
         return await errno_of(two_hosts.here.dial_tcp(two_hosts.at(80), local=Endpoint("127.0.0.1", 0)))

@@ -9,7 +9,7 @@ import pytest
 
 from natlab import Lab, LinkConfig  # noqa: F401  # in the table
 from natlab.errors import LabError
-from natlab.lab.bare import BareHost
+from natlab.lab.bare import BareHost, attempt
 from natlab.lab.this_computer import this_computer
 
 NAN, INF = math.nan, math.inf
@@ -229,6 +229,10 @@ def test_nobody_there_is_no_bad_input(verb, complaint):
     assert not isinstance(error.value, (LabError, ValueError))
 
 
+async def _calling(verb):
+    return verb()
+
+
 AFTER_CLOSE = {
     "advance": lambda lab: lab.advance(1),
     "step": lambda lab: lab.step(),
@@ -294,8 +298,26 @@ def test_a_verb_awaited_in_a_cell_says_lab_run_and_loses_nothing(verb):
         (lambda here: here.run(here.listen("x")), "from 0 to 65535"),
         (lambda here: here.run(here.udp(70000)), "from 0 to 65535"),
         (lambda here: here.run(here.dial("11.0.0.1:80")), "only to itself"),
+        (lambda here: here.run(here.dial("[::1]:80")), "only to itself"),
+        (lambda here: here.run(here.listen(ipv6=True)), "leave ipv6=True out"),
+        (lambda here: here.run(here.udp(ipv6=True)), "leave ipv6=True out"),
+        (lambda here: here.run(here.listen(ipv6="no")), "ipv6= is True or False, not 'no'"),
+        (lambda here: here.run(here.listen(reuse_port="no")), "reuse_port= is True or False, not 'no'"),
+        (lambda here: here.run(here.udp(reuse_port=1)), "reuse_port= is True or False, not 1"),
+        (lambda here: here.run(here.dial("127.0.0.1:80", reuse_port=None)), "reuse_port= is True or False, not None"),
+        (lambda here: here.run(attempt(5)), "attempt takes what a verb returns, such as .*, not 5"),
+        (lambda here: here.run(attempt(here.listen)), r"call it, listen\(...\)"),
+        (lambda here: Lab().run(here.listen()), r"here\.run"),
+        (lambda here: Lab().run(here.udp()), r"here\.run"),
+        (lambda here: Lab().run(here.dial("127.0.0.1:80")), r"here\.run"),
+        (lambda here: Lab().run(here.serve_stun()), r"here\.run"),
+        (lambda here: Lab().run(here.classify("127.0.0.1:80")), r"here\.run"),
+        (lambda here: Lab().run(here.map_port(80, gateway="127.0.0.1")), r"here\.run"),
+        (lambda here: Lab().run(_calling(lambda: here.run(here.listen()))), "outside of"),
+        (lambda here: here.run(Lab().host("bare").listen()), r"lab\.run"),
+        (lambda here: here.run(Lab().host("bare").map_port(80, gateway="11.0.0.1")), r"lab\.run"),
+        (lambda here: here.run(Lab().host("bare").ping("11.0.0.1")), r"lab\.run"),
     ],
-    ids=["nothing", "no call", "no number", "too late", "no port", "port out of range", "somebody else"],
 )
 def test_this_computer_says_what_to_do(verb, hint, recwarn):
     here: BareHost = this_computer()
@@ -303,6 +325,32 @@ def test_this_computer_says_what_to_do(verb, hint, recwarn):
         with pytest.raises((LabError, ValueError), match=hint):
             verb(here)
         assert here.run(here.listen()).local.port > 0
+    finally:
+        here.close()
+    assert not recwarn.list
+
+
+def test_a_timeout_of_the_readers_own_is_the_readers(recwarn):
+    lab, here = Lab(), this_computer()
+
+    async def impatient(wait):
+        await asyncio.wait_for(wait, 0.01)
+
+    async def misled():
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    try:
+        for run in (here.run, lab.run, lambda what: asyncio.run(lab.arun(what))):
+            with pytest.raises(TimeoutError):
+                run(impatient(asyncio.sleep(5)))
+        listener = here.run(here.listen())
+        with pytest.raises(TimeoutError):
+            here.run(impatient(listener.accept()))
+        with pytest.raises(LabError, match=r"limit=60"):
+            here.run(misled(), limit=0.01)
     finally:
         here.close()
     assert not recwarn.list

@@ -6,6 +6,7 @@ import pytest
 
 from natlab import Lab
 from natlab.errors import ClosedError, LabError
+from natlab.lab.this_computer import this_computer
 
 
 def test_a_closed_or_foreign_udp_socket_says_so_instead_of_losing_the_datagram():
@@ -15,7 +16,45 @@ def test_a_closed_or_foreign_udp_socket_says_so_instead_of_losing_the_datagram()
         lab.run(foreign.send("hello", socket))
     socket.close()
     with pytest.raises(ClosedError, match=r"11\.0\.0\.1:5000 is closed"):
-        lab.run(socket.send("hello", foreign))
+        lab.run(socket.send("hello", "11.0.0.1:9"))
+
+
+def sockets_of(host, run):
+    listener = run(host.listen())
+    return listener, run(host.dial(listener)), run(host.udp())
+
+
+def waits(listener, connection, udp):
+    return [listener.accept, connection.read, udp.receive, lambda: connection.write("hello")]
+
+
+def sends(sender, listener, udp):
+    """Verbs of another computer, to these."""
+    return [lambda: sender.host.dial(listener), lambda: sender.send("hello", udp)]
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_verbs_of_sockets_from_elsewhere_say_whose_run_they_want(real, recwarn):
+    home, here = Lab(1), this_computer()
+    listener, connection, udp = sockets_of(here, here.run) if real else sockets_of(home.host("alice"), home.run)
+    lab = Lab(2)
+    bob = lab.run(lab.host("bob").udp())
+    hint = r"is a real socket: .*here\.run" if real else "a socket of another lab"
+    for verb in (*waits(listener, connection, udp), *sends(bob, listener, udp), lambda: udp.send("hello", bob)):
+        with pytest.raises(LabError, match=hint):
+            lab.run(verb())
+    here.close()
+    assert not recwarn.list
+
+
+def test_verbs_of_a_labs_sockets_are_for_that_lab_to_run_not_for_this_computer(recwarn):
+    lab, here = Lab(1), this_computer()
+    listener, connection, udp = sockets_of(lab.host("alice"), lab.run)
+    for verb in (*waits(listener, connection, udp), *sends(here.run(here.udp()), listener, udp)):
+        with pytest.raises(LabError, match="a socket of another lab"):
+            here.run(verb(), limit=1)
+    here.close()
+    assert not recwarn.list
 
 
 def test_the_longest_datagram_arrives():

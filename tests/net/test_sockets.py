@@ -152,3 +152,14 @@ def test_ipv6_loopback():
         listener.close()
 
     run(main)
+
+
+def test_an_address_that_is_none_here_is_an_errno_too():
+    async def main(network):
+        nowhere = Endpoint.of("fe80::1%nowhere", 0)
+        for verb in (network.listen_tcp, network.dial_tcp, network.bind_udp):
+            with pytest.raises(SocketError) as refused:
+                await verb(nowhere)
+            assert refused.value.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # this one: no IPv6 at all
+
+    run(main)
