@@ -8,8 +8,9 @@
 A piece cannot be translated or filtered for itself, since only the first knows the ports. So whoever looks at ports,
 the destination as well as a NAT box, waits until all are there; a lost piece loses the whole.
 
-What waits is bounded, in number and in time, and a piece that overlaps another ends the whole (RFC 5722): fragments are
-an old way to tire out, or to deceive, who puts them together (RFC 4787 REQ-14a).
+What waits is bounded, in number and in time, and a piece that overlaps another, or contradicts where the whole ends, is
+the end of it (RFC 5722): fragments are an old way to tire out, or to deceive, who puts them together (RFC 4787
+REQ-14a).
 
 Not modelled: the ICMP error when a datagram's time is over; reading fragments from bytes (`ip.py` refuses them).
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 
 from natlab.endpoint import Endpoint
 from natlab.packet import Fragment, IPProtocol, Packet
+from natlab.wire.ip import MAX_PACKET
 
 __all__ = ["FIRST_COME_MOST", "KEPT", "MOST", "TIMEOUT", "Reassembly", "cut"]
 
@@ -53,7 +55,12 @@ class _Waiting:
         self.pieces: dict[int, int] = {}  # offset -> end
         self.end: int | None = None  # of the last piece
 
-    def overlaps(self, offset: int, end: int) -> bool:
+    def contradicts(self, piece: Fragment) -> bool:
+        """Whether a piece is empty, overlaps another, or does not fit to where the datagram ends."""
+        offset, end = piece.offset, piece.offset + piece.length
+        most = MAX_PACKET if self.end is None else self.end
+        if offset >= end or end > most or (not piece.more and end < max(self.pieces.values(), default=0)):
+            return True
         return any(offset < other_end and other < end for other, other_end in self.pieces.items())
 
     @property
@@ -84,7 +91,7 @@ class Reassembly:
             return "fragments: too many wait for their others, and those that came first stay"
         end = piece.offset + piece.length
         is_next = not self._in_order or piece.offset == max(waiting.pieces.values(), default=0)
-        if waiting.overlaps(piece.offset, end) or not is_next:
+        if waiting.contradicts(piece) or not is_next:
             del self._waiting[key]
             return "fragments: it overlaps another, or is out of order, so all of them are given up"
         waiting.pieces[piece.offset] = end

@@ -9,13 +9,13 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
-from natlab.packet import IPProtocol, Packet, echo_request
+from natlab.packet import Fragment, IPProtocol, Packet, echo_request
 from natlab.wire import ip, pcapng
-from natlab.wire.fragments import FIRST_COME_MOST, MOST, TIMEOUT, Reassembly, cut
+from natlab.wire.fragments import FIRST_COME_MOST, KEPT, MOST, TIMEOUT, Reassembly, cut
 from natlab.wire.pcapng import Sighting
 
 A, B = Endpoint("192.168.1.2", 4001), Endpoint("12.0.0.1", 9000)
@@ -55,7 +55,7 @@ def test_the_header_of_a_piece_byte_by_byte() -> None:
 def test_whatever_the_order_the_last_one_completes_it(order: list[int]) -> None:
     reassembly, all_of_it = Reassembly(), pieces()
     results = [reassembly.add(all_of_it[number], 0) for number in order]
-    assert results[:-1] == ["fragments: kept until the others are there"] * 2 and results[-1] == LONG
+    assert results[:-1] == [KEPT] * 2 and results[-1] == LONG
 
 
 def test_pieces_may_be_cut_again() -> None:
@@ -79,6 +79,37 @@ def test_rfc_5722_pieces_that_overlap_end_it_all() -> None:
     assert isinstance(reassembly.add(one, 0), str)
     assert "given up" in str(reassembly.add(one, 0))
     assert isinstance(reassembly.add(two, 0), str) and isinstance(reassembly.add(three, 0), str)
+
+
+odd_pieces = st.builds(
+    lambda offset, length, more: Fragment(LONG, 1, 8 * offset, 8 * length, more),
+    st.integers(0, 2),
+    st.sampled_from([1, 1, 2, 0]),
+    st.booleans(),
+)
+
+
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.lists(odd_pieces, min_size=2, max_size=30), st.booleans(), st.booleans())
+def test_any_pieces_make_a_whole_only_if_each_byte_came_and_came_once(said, in_order: bool, first_come: bool) -> None:
+    reassembly, carrier = Reassembly(in_order, first_come), pieces()[0]
+    kept: list[Fragment] = []
+    for piece in said:
+        answer = reassembly.add(carrier._replace(fragment=piece), 0)
+        kept.append(piece)
+        if isinstance(answer, Packet):
+            end = max(one.offset + one.length for one in kept if not one.more)
+            came = sorted(byte for one in kept for byte in range(one.offset, one.offset + one.length))
+            assert answer == LONG and came == list(range(end))
+        if answer != KEPT:
+            kept.clear()
+
+
+def test_a_datagram_that_never_ends_is_given_up_when_it_is_longer_than_any_can_be() -> None:
+    reassembly, carrier = Reassembly(), pieces()[0]
+    endless = (carrier._replace(fragment=Fragment(LONG, 1, offset, 1000, True)) for offset in range(0, 66_000, 1000))
+    answers = [reassembly.add(piece, 0) for piece in endless]
+    assert answers[:-1] == [KEPT] * 65 and "given up" in str(answers[-1]) and not reassembly._waiting
 
 
 def test_packets_with_other_numbers_or_ends_do_not_mix() -> None:

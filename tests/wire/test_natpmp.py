@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.errors import DecodeError
@@ -105,25 +107,23 @@ def test_what_is_no_response(data: bytes) -> None:
         natpmp.decode_response(data)
 
 
-@given(st.binary(max_size=80))
-def test_arbitrary_bytes_are_decoded_or_refused(data: bytes) -> None:
-    for decode in (natpmp.decode_request, natpmp.decode_response):
-        try:
-            message = decode(data)
-        except DecodeError:
-            continue
-        assert len(natpmp.encode(message)) <= 16
-
-
-@given(requests.map(natpmp.encode), st.data())
-def test_mutated_and_truncated_requests_are_decoded_or_refused(data: bytes, draw: st.DataObject) -> None:
-    changed = bytearray(data[: draw.draw(st.integers(0, len(data)))])
-    for index in draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=4)):
-        if index < len(changed):
-            changed[index] ^= draw.draw(st.integers(1, 255))
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.data())
+def test_any_bytes_and_mutated_requests_are_decoded_or_refused(mutated, draw: st.DataObject) -> None:
+    data = draw.draw(st.binary(max_size=80) | mutated(requests.map(natpmp.encode)))
     try:
-        natpmp.decode_request(bytes(changed))
+        request = natpmp.decode_request(data)
+        assert natpmp.decode_request(natpmp.encode(request)) == request
     except (UnsupportedVersion, UnsupportedOpcode) as error:
-        assert len(natpmp.unsupported(bytes(changed), error, 0)) <= max(8, len(changed))  # nothing is amplified
+        assert len(natpmp.unsupported(data, error, 0)) <= max(8, len(data))  # nothing is amplified
     except DecodeError:
         pass
+
+
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.data())
+def test_any_bytes_and_mutated_responses_are_decoded_or_refused(mutated, draw: st.DataObject) -> None:
+    data = draw.draw(st.binary(max_size=80) | mutated((full_responses | errors).map(natpmp.encode)))
+    with contextlib.suppress(DecodeError):
+        response = natpmp.decode_response(data)
+        assert natpmp.decode_response(natpmp.encode(response)) == response

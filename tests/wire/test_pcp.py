@@ -7,13 +7,13 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 from natlab.errors import DecodeError
 from natlab.wire import pcp
-from natlab.wire.pcp import BadRequest, Filter, Mapping, Opcode, Request, Response, ResultCode
+from natlab.wire.pcp import BadRequest, Filter, Mapping, Opcode, OptionCode, Request, Response, ResultCode
 
 NONCE = bytes(range(12))
 MAPPING = Mapping(NONCE, 6, 4001, Endpoint("11.0.0.1", 4002))
@@ -37,6 +37,9 @@ responses = (
     st.builds(Response, st.just(Opcode.ANNOUNCE), st.integers(0, 255), u32, u32)
     | st.builds(Response, st.just(Opcode.MAP), st.just(0), u32, u32, mappings, st.booleans(), filters)
     | st.builds(Response, st.just(Opcode.MAP), st.integers(1, 255), u32, u32, mappings)
+    | st.builds(
+        Response, st.just(Opcode.PEER), st.integers(0, 255), u32, u32, st.builds(replace, mappings, remote=endpoints)
+    )
 )
 
 
@@ -135,8 +138,10 @@ def test_what_is_no_response(data: bytes) -> None:
         pcp.decode_response(data)
 
 
-@given(st.binary(max_size=120) | st.binary(max_size=60).map(lambda tail: GOOD + tail))
-def test_arbitrary_bytes_are_decoded_or_refused(data: bytes) -> None:
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.data())
+def test_any_bytes_and_mutated_requests_are_decoded_or_refused(mutated, draw: st.DataObject) -> None:
+    data = draw.draw(st.binary(max_size=120) | mutated(requests.map(pcp.encode_request)))
     try:
         request = pcp.decode_request(data)
         assert pcp.decode_request(pcp.encode_request(request)) == request
@@ -144,15 +149,24 @@ def test_arbitrary_bytes_are_decoded_or_refused(data: bytes) -> None:
         assert len(pcp.error_response(data, bad.result, 0, 0)) <= max(24, len(data) + 3)
     except DecodeError:
         pass
-    with contextlib.suppress(DecodeError):
-        pcp.decode_response(data)
 
 
-@given(requests.map(pcp.encode_request), st.data())
-def test_mutated_and_truncated_requests_are_decoded_or_refused(data: bytes, draw: st.DataObject) -> None:
-    changed = bytearray(data[: draw.draw(st.integers(0, len(data)))])
-    for index in draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=4)):
-        if index < len(changed):
-            changed[index] ^= draw.draw(st.integers(1, 255))
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.data())
+def test_any_bytes_and_mutated_responses_are_decoded_or_refused(mutated, draw: st.DataObject) -> None:
+    data = draw.draw(st.binary(max_size=120) | mutated(responses.map(pcp.encode_response)))
     with contextlib.suppress(DecodeError):
-        pcp.decode_request(bytes(changed))
+        response = pcp.decode_response(data)
+        assert pcp.decode_response(pcp.encode_response(response)) == response
+
+
+values = st.sampled_from([20, 0, 4, 16, 20]).flatmap(lambda size: st.binary(min_size=size, max_size=size))
+options = st.builds(option, st.sampled_from([*OptionCode, 200]), values)
+
+
+@given(st.lists(options, min_size=1, max_size=4))
+def test_any_options_are_decoded_or_refused(tail: list[bytes]) -> None:
+    request, response = GOOD, pcp.encode_response(Response(Opcode.MAP, 0, 7200, 4711, MAPPING))
+    for decode, message in ((pcp.decode_request, request), (pcp.decode_response, response)):
+        with contextlib.suppress(DecodeError):
+            decode(message + b"".join(tail))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.errors import DecodeError
+from natlab.portmap.igd_gateway import _description
 from natlab.wire import soap
 from natlab.wire.soap import Action, Fault, Service
 
@@ -89,14 +92,32 @@ def test_what_is_no_action_and_what_would_blow_up(data: bytes) -> None:
         soap.decode(data)
 
 
-@given(st.binary(max_size=300) | actions.map(soap.encode_action), st.data())
-def test_arbitrary_and_mutated_bytes_are_decoded_or_refused(data: bytes, draw: st.DataObject) -> None:
-    changed = bytearray(data)
-    for index in draw.draw(st.lists(st.integers(0, max(len(data) - 1, 0)), max_size=4)):
-        if index < len(changed):
-            changed[index] = draw.draw(st.integers(0, 255))
-    for decode in (soap.decode, soap.decode_description):
-        try:
-            decode(bytes(changed))
-        except DecodeError:
-            continue
+FAULT = soap.encode_fault(Fault(718, "Conflict"))
+CODES = ["", "718", " 7 ", "-1", "999999", "²", "\u0663"]
+WORDS = st.sampled_from(["", " ", "/c", WAN, "&#x1;", "&lt;", "<![CDATA[<a>]]>", "<!-- -->", "<?a b?>", "\0"])
+
+
+def elements(names: list[str], content: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds("<{0}>{1}</{0}>".format, st.sampled_from(names), content)
+
+
+def some(content: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(content, max_size=4).map("".join)
+
+
+services = elements(["service"], some(elements(["serviceType", "controlURL"], WORDS)))
+trees = st.recursive(services | WORDS, lambda inside: elements(["device", "service"], some(inside)), max_leaves=8)
+descriptions = some(trees).map(f'<root xmlns="{soap._DEVICE}">{{}}</root>'.format).map(str.encode)
+
+
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.data())
+def test_any_bytes_and_mutated_documents_are_decoded_or_refused(mutated, draw: st.DataObject) -> None:
+    faults = st.sampled_from(CODES).map(lambda code: FAULT.replace(b"718", code.encode()))
+    documents = actions.map(soap.encode_action) | faults | st.just(_description(2, "uuid:1")) | descriptions
+    data = draw.draw(st.binary(max_size=300) | mutated(documents))
+    with contextlib.suppress(DecodeError):
+        said = soap.decode(data)
+        assert isinstance(said, Fault) or len(said.arguments) <= soap.MAX_ARGUMENTS
+    with contextlib.suppress(DecodeError):
+        assert all(service.type and service.control_url for service in soap.decode_description(data))
