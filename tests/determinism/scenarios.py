@@ -15,7 +15,7 @@ from topologies import random_lab
 from natlab import Lab
 from natlab.errors import NatlabError
 from natlab.events import HandlerFailed
-from natlab.host import Node
+from natlab.lab.classify import Classification
 from natlab.nat import Behaviour
 from natlab.portmap import GatewayConfig
 from natlab.protocol.circuit import Limit
@@ -45,12 +45,12 @@ def all_told(count: int, seed: int = 7, backwards: bool = False) -> Iterator[Tol
 
 
 def names(count: int) -> list[str]:
-    return [*SCENARIOS, *map(str, range(count))]
+    return [*SCENARIOS, *ASKING, *map(str, range(count))]
 
 
 def told(name: str, seed: int) -> Told:
     """Plays one: by its name, or a random one by its number."""
-    lab, answers = random_lab(int(name)) if name.isdecimal() else (SCENARIOS[name](seed), [])
+    lab, answers = _played(name, seed)
     shown = _tables_and_pictures(lab) if not name.isdecimal() or int(name) % EVERYTHING == 0 else []
     digest = hashlib.sha256()
     for part in (*lab.journal.events, *answers, *shown):
@@ -58,6 +58,13 @@ def told(name: str, seed: int) -> Told:
     result = Told(name, digest.hexdigest(), problems(lab))
     lab.close()
     return result
+
+
+def _played(name: str, seed: int) -> tuple[Lab, list[object]]:
+    """The lab after its story, and what the verbs answered, where that is not seen in the journal."""
+    if name.isdecimal():
+        return random_lab(int(name))
+    return ASKING[name](seed) if name in ASKING else (SCENARIOS[name](seed), [])
 
 
 def _tables_and_pictures(lab: Lab) -> Iterator[object]:
@@ -73,13 +80,15 @@ def _tables_and_pictures(lab: Lab) -> Iterator[object]:
 
 
 def problems(lab: Lab) -> list[str]:
-    """Closes every node; then nothing of it may run."""
+    """Closes every node and host; then nothing of them may run."""
     foreign = [event.cause for event in lab.journal.of(HandlerFailed) if "(" in event.cause.split(" ")[0]]
-    return foreign + lab.run(_left_after_closing(list(lab.nodes.values())))
+    return foreign + lab.run(_left_after_closing(lab))
 
 
-async def _left_after_closing(nodes: list[Node]) -> list[str]:
-    for node in nodes:
+async def _left_after_closing(lab: Lab) -> list[str]:
+    for host in lab.hosts.values():
+        host.close()
+    for node in lab.nodes.values():
         await node.close()
     left = asyncio.all_tasks() - {asyncio.current_task()}  # a set: in no order
     return sorted(f"{task.get_name()}: {task.get_coro().__qualname__}" for task in left)
@@ -217,6 +226,29 @@ def gateways(seed: int) -> Lab:
     return lab
 
 
+def which_nat(seed: int) -> tuple[Lab, list[object]]:
+    """STUN's tests over UDP and TCP, pings and traces of routes, through boxes of all kinds; three boxes' reports."""
+    lab = Lab(seed)
+    outer = lab.nat("cgnat")
+    boxes = [
+        outer,
+        lab.nat("home", behind=outer),
+        lab.nat(mapping="address-dependent", filtering="endpoint-independent", port_allocation="random"),
+        lab.nat("symmetric", port_allocation="random"),
+        lab.nat("linux"),
+    ]
+    hosts = [lab.host(f"host {number}", box, loss=0.05) for number, box in enumerate(boxes)]
+    server = lab.run(lab.host("stun").serve_stun(lab.host("stun 2", loss=0.1)))
+    answers = lab.run(_all(*(host.classify(server, by) for host in hosts for by in ("udp", "tcp"))))
+    answers += [answer.probes.to_csv() for answer in answers if isinstance(answer, Classification)]
+    answers += lab.run(_all(*(host.ping(place.ip) for host in hosts for place in lab.places)))
+    answers += [table.to_csv() for table in lab.run(_all(*(host.traceroute(hosts[0]) for host in hosts)))]
+    answers += [lab.nat_report(box, carrier=box is outer).table.to_csv() for box in boxes[::2]]
+    lab.run(server.close())
+    return lab, answers
+
+
+ASKING: dict[str, Callable[[int], tuple[Lab, list[object]]]] = {which_nat.__name__: which_nat}
 SCENARIOS: dict[str, Callable[[int], Lab]] = {
     play.__name__: play for play in (punch, punch_grid, lossy, timers, relay_limits, bare_hosts, gateways)
 }

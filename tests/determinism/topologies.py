@@ -1,8 +1,9 @@
 """Random labs: a topology and a story for each number, small and fast, and together with something of everything.
 
     public nodes, NAT boxes with any axes, firewalls, pools, boxes behind boxes, nodes and bare hosts anywhere, of IPv4,
-    IPv6 or both, tunnels, links with every hardship; then dials, reservations, pings, punches, datagrams, pauses, cuts,
-    reboots and closings, one by one or several at once
+    IPv6 or both, tunnels, gateways and a STUN server, links with every hardship; then dials, reservations, pings,
+    punches, datagrams, port mappings, questions to the STUN server, traces of routes, pauses, cuts, reboots and
+    closings, one by one or several at once
 
 What a verb answers, errors included, is part of the story: the same number must give the same answers.
 """
@@ -21,10 +22,13 @@ from natlab.endpoint import Endpoint
 from natlab.errors import LabError, NatlabError
 from natlab.host import Node
 from natlab.lab.bare import BareHost
+from natlab.lab.which_nat import ask
 from natlab.nat import PRESETS, NatConfig
+from natlab.portmap import GatewayConfig
 from natlab.protocol.circuit import Limit
 from natlab.protocol.dcutr import GO_V029, GO_V048, SPEC
 from natlab.protocol.reservations import RelayLimits
+from natlab.protocol.stun_server import StunServer
 from natlab.sim import NatRouter
 from natlab.sim.links import GilbertElliott, Jitter, LinkConfig, Trace
 
@@ -48,6 +52,7 @@ class _Story:
         self.relays: list[Node] = []
         self.nodes: list[Node] = []
         self.hosts: list[BareHost] = []
+        self.server: StunServer | None = None
         self.verbs = [self.dial, self.dial, self.via_relay, self.via_relay, self.reserve, self.ping, self.identify]
 
     def told(self) -> tuple[Lab, list[str]]:
@@ -73,6 +78,9 @@ class _Story:
         for number in range(chance.choice([0, 2])):
             spot = self.spot(chance.choice([None, None, *self.boxes]))
             self.hosts.append(self.lab.host(f"host {number}", **spot, **self.link()))
+        if self.hosts:
+            self.verbs += [self.map_port, self.map_ports, self.echo, self.traceroute, self.classify, self.ask]
+            self.server = self.lab.run(self.lab.host("stun", **self.link()).serve_stun(self.lab.host("stun 2")))
         for node in self.nodes:
             if chance.random() < 0.7:
                 self.answered(node.reserve(chance.choice(self.relays)))
@@ -85,10 +93,24 @@ class _Story:
         if not PRESETS[preset].translates:
             axes = {axis: axes[axis] for axis in OF_A_FIREWALL if axis in axes}
             return self.lab.nat(preset, behind=outer, ipv6=ipv6, **axes)
+        gateway = self.gateway()
         try:
-            return self.lab.nat(preset, behind=outer, lan=lan, ipv6=ipv6, **axes)
+            return self.lab.nat(preset, behind=outer, lan=lan, ipv6=ipv6, gateway=gateway, **axes)
         except LabError:  # the axes contradict each other
-            return self.lab.nat(preset, behind=outer, lan=lan, ipv6=ipv6)
+            return self.lab.nat(preset, behind=outer, lan=lan, ipv6=ipv6, gateway=gateway)
+
+    def gateway(self) -> GatewayConfig | tuple[()]:
+        """Half of the boxes are asked for ports, and some of these say no, or forget soon."""
+        chance = self.chance
+        if chance.random() < 0.5:
+            return ()
+        return GatewayConfig(
+            services=tuple(chance.sample(("nat-pmp", "pcp", "upnp"), chance.randint(1, 3))),
+            refuses=chance.random() < 0.2,
+            shortest=chance.choice([1, 120]),
+            leases_per_host=chance.choice([1, 64]),
+            **chance.choice([{}, {"igd": 1}, {"igd": 1, "permanent_only": True}]),
+        )
 
     def spot(self, behind: NatRouter | None) -> dict[str, object]:
         """Behind a box or not; with IPv4, both or IPv6 alone, or in a tunnel."""
@@ -185,6 +207,9 @@ class _Story:
         for node in self.chance.sample(self.nodes, self.chance.randint(0, len(self.nodes))):
             self.answered(node.close())
         self.lab.advance(15.0)
+        for service in (self.server, *(box.gateway for box in self.boxes)):
+            if service is not None:
+                self.lab.run(service.close())
 
     async def dial(self) -> object:
         one, other = self.chance.sample([*self.relays, *self.nodes], 2)
@@ -203,6 +228,38 @@ class _Story:
 
     async def identify(self) -> object:
         return (await self.chance.choice(self.nodes).identify(self.chance.choice(self.relays))).observed_address
+
+    async def map_ports(self) -> object:
+        return await self.chance.choice(self.nodes).map_ports()
+
+    async def map_port(self) -> object:
+        host, by = self.chance.choice(self.hosts), self.chance.choice([None, "nat-pmp", "pcp", "upnp"])
+        protocol, lifetime = self.chance.choice(["tcp", "udp"]), self.chance.choice([5, 120, 7200])
+        return await host.map_port(self.chance.randint(4001, 4003), protocol, lifetime=lifetime, by=by)
+
+    async def echo(self) -> object:
+        return await self.chance.choice(self.hosts).ping(self.anywhere())
+
+    async def traceroute(self) -> object:
+        return (await self.chance.choice(self.hosts).traceroute(self.anywhere(), most=6)).to_csv()
+
+    def anywhere(self) -> str:
+        """An address that somebody has, perhaps not one that is reached from everywhere, or one that nobody has."""
+        return self.chance.choice([*(place.ip for place in self.lab.places), "203.0.113.9"])
+
+    async def classify(self) -> object:
+        found = await self.chance.choice(self.hosts).classify(self.server, self.chance.choice(["udp", "tcp"]))
+        return found, found.probes.to_csv()
+
+    async def ask(self) -> object:
+        socket = await self.chance.choice(self.hosts).udp()
+        try:
+            async with asyncio.timeout(5.0):
+                return await ask(socket, self.server.endpoint)
+        except TimeoutError:
+            return "silence"
+        finally:
+            socket.close()
 
     def answered(self, verb: Awaitable[object]) -> None:
         """Runs it, and writes down what came of it."""
