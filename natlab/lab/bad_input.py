@@ -6,6 +6,7 @@ cannot do any more, is a `LabError`.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import inspect
 import math
@@ -23,6 +24,7 @@ from natlab.protocol.dcutr import RoleProfile
 from natlab.protocol.reservations import RelayLimits
 
 LONGEST_NAME = 40  # characters
+LONGEST_TIME = 1e11  # seconds
 MIN_KEEPALIVE = 0.1  # seconds; below, a lab does little else
 
 
@@ -30,11 +32,13 @@ def check_seconds(given: object, what: str, least: float = 0.0) -> None:
     """Raises ValueError unless it is a finite number, `least` or more."""
     if not _is_number(given) or not least <= given < math.inf:
         raise ValueError(f"{what} is a finite number of seconds, {least:g} or more, not {given!r}")
+    if given > LONGEST_TIME:
+        raise ValueError(f"{what} is at most {LONGEST_TIME:g} seconds, three thousand years")
 
 
 def check_time(given: object, what: str) -> None:
-    """Raises ValueError unless it is a number; `math.inf` will do."""
-    if not _is_number(given) or math.isnan(given):
+    """Raises ValueError unless it is a number that a lab's clock may show; `math.inf` will do."""
+    if not _is_number(given) or not (abs(given) <= LONGEST_TIME or abs(given) == math.inf):
         raise ValueError(f"{what} is a time in seconds, not {given!r}")
 
 
@@ -103,8 +107,9 @@ def check_one_of(given: object, kinds: tuple[type, ...], what: str) -> None:
         raise ValueError(f"{what}, not {given!r}")
 
 
-def check_node(relay_service: object, hole_punching: object, keepalive: object) -> None:
+def check_node(relay_service: object, hole_punching: object, keepalive: object, reuse_port: object) -> None:
     """What a node is asked to be; raises ValueError."""
+    check_flag(reuse_port, "reuse_port=")
     check_one_of(relay_service, (RelayLimits, bool, NoneType), "relay_service= is True, False or a RelayLimits(...)")
     check_one_of(hole_punching, (RoleProfile, NoneType), "hole_punching= is a RoleProfile, such as GO_V048, or None")
     if keepalive is not None:
@@ -120,6 +125,15 @@ def check_awaitable(given: object, run: str) -> None:
     if callable(given):
         raise ValueError(f"{run} takes what a verb returns: call it, {_name_of(given)}(...), and hand that over")
     raise ValueError(f"{run} takes what a verb returns, such as alice.dial(relay), not {given!r}")
+
+
+def check_future(given: object, loop: asyncio.AbstractEventLoop) -> None:
+    """Raises ValueError if it lives in another loop than the one that is to wait for it."""
+    if asyncio.isfuture(given) and given.get_loop() is not loop:
+        raise ValueError(
+            f"this {type(given).__name__.strip('_')} lives in another loop: make it within, in a coroutine of yours, "
+            "`async def both(): return await asyncio.gather(...)`, and hand over both()"
+        )
 
 
 @contextmanager

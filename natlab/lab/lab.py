@@ -176,7 +176,7 @@ class Lab(Run, Look):
         """
         self._check_place(name, behind, vpn)
         self._check_idle("to make a node")
-        bad_input.check_node(relay_service, hole_punching, keepalive)
+        bad_input.check_node(relay_service, hole_punching, keepalive, reuse_port)
         host = self._internet.host(
             name, address, ipv4=ipv4, ipv6=ipv6, behind=behind, vpn=vpn, delay=delay, loss=loss, link=link
         )
@@ -228,6 +228,7 @@ class Lab(Run, Look):
             ValueError: no whole number, or below 0.
         """
         bad_input.check_whole(number, "how many are in a crowd")
+        bad_input.check_flag(ipv6, "ipv6=")
         return [self._one_more(ipv6) for _ in range(number)]
 
     def _one_more(self, ipv6: bool) -> Node:
@@ -272,6 +273,7 @@ class Lab(Run, Look):
             LabError: no such NAT or host, it is not behind this NAT, or somebody else has the port.
             ValueError: no port.
         """
+        bad_input.check_flag(ipv6, "ipv6=")
         return gateways.forward(self._nat(nat), self._place(host), protocol, port, to_port, ipv6)
 
     def unforward(self, nat: NatRouter | str, port: int, *, protocol: str = "tcp", ipv6: bool = False) -> None:
@@ -281,6 +283,7 @@ class Lab(Run, Look):
             LabError: no such NAT, or no such port is forwarded there.
             ValueError: no port.
         """
+        bad_input.check_flag(ipv6, "ipv6=")
         gateways.unforward(self._nat(nat), protocol, port, ipv6)
 
     def _nat(self, nat: NatRouter | str) -> NatRouter:
@@ -310,6 +313,7 @@ class Lab(Run, Look):
             LabError: no such NAT, or a firewall, which has no address of its own, is to have another one.
         """
         name = self._nat(nat).name
+        bad_input.check_flag(new_address, "new_address=")
         self._internet.reboot(name, new_address)
         index = self._places.index(self._place(name))
         self._places[index] = replace(self._places[index], ip=self._internet.nats[name].external_ip)
@@ -346,6 +350,7 @@ class Lab(Run, Look):
             LabError: it is no NAT box of this lab.
         """
         nat = self._nat(box)
+        bad_input.check_flag(carrier, "carrier=")
         return report_on(nat.name, nat.box.config, self.seed, carrier)
 
 

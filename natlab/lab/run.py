@@ -56,6 +56,7 @@ class Run:
         bad_input.check_awaitable(awaitable, "lab.run")
         with bad_input.dropping(awaitable):
             self._check_open()
+            bad_input.check_future(awaitable, self._loop)
             if self._loop.is_running():
                 raise LabError("time is passing already, this code runs inside lab.run(...): await the verb itself")
             bad_input.check_seconds(limit, "limit=")

@@ -57,6 +57,7 @@ class ThisComputer(BareHost):
         with bad_input.dropping(awaitable):
             bad_input.check_seconds(limit, "limit=")
             loop = self._loop()
+            bad_input.check_future(awaitable, loop)
         return loop.run_until_complete(_within(awaitable, limit))
 
     def resolve(self, to: To) -> Endpoint:

@@ -318,6 +318,8 @@ def _wanted(name: str, address: str | None, ipv4: bool, ipv6: bool | str) -> dic
     """The versions of IP that a host is to have, each with the address it asks for."""
     if not isinstance(ipv6, bool | str):
         raise ValueError(f"ipv6= is True, False or an address such as '2600:7::1', not {ipv6!r}")
+    if not isinstance(ipv4, bool):
+        raise ValueError(f"ipv4= is True or False, not {ipv4!r}")
     if not ipv4 and not ipv6:
         raise LabError(f"{name} has neither IPv4 nor IPv6: leave ipv4=False out, or add ipv6=True")
     if not ipv4 and address is not None:

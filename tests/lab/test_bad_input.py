@@ -40,6 +40,14 @@ class Scene(Lab):
     async def inside(self, verb):
         return verb()
 
+    async def elsewhere(self, run):
+        """As in a cell that gathers what is to run in a lab."""
+        gathered = asyncio.gather(asyncio.sleep(0.0))
+        try:
+            run(gathered)
+        finally:
+            await gathered
+
     def send(self, data, to="11.0.0.1:9"):
         async def main():
             await (await self.bare.udp()).send(data, to)
@@ -65,6 +73,8 @@ def rows(text):
     lab.advance(NAN)                           | finite number of seconds
     lab.advance(-1)                            | 0 or more, not -1
     lab.advance("1")                           | not '1'
+    lab.advance(1e300)                         | at most 1e+11 seconds
+    lab.advance(10**400)                       | at most 1e+11 seconds
     lab.at(INF, lab.partition, "home")         | finite number of seconds
     lab.at(-1, lab.partition, "home")          | 0 or more, not -1
     lab.at(5, "partition")                     | a function, such as lab.partition
@@ -79,6 +89,7 @@ def rows(text):
     lab.run(asyncio.sleep(1), limit=-1)        | limit= is a finite number
     lab.run(asyncio.sleep(1), limit=INF)       | limit= is a finite number
     lab.run(asyncio.sleep(1), limit="x")       | limit= is a finite number
+    asyncio.run(lab.elsewhere(lab.run))        | this GatheringFuture lives in another loop: make it within
     asyncio.run(lab.arun(3))                   | such as alice.dial(relay), not 3
     asyncio.run(lab.arun(asyncio.sleep(1), NAN)) | limit= is a finite number
 
@@ -115,6 +126,13 @@ def rows(text):
     lab.plug_in(keepalive=-1)                  | keepalive= is a finite number of seconds
     lab.plug_in(keepalive=0)                   | keepalive= is a finite number of seconds
     lab.plug_in(relay_service="yes")           | True, False or a RelayLimits
+    lab.plug_in(reuse_port="no")               | reuse_port= is True or False, not 'no'
+    lab.plug_in(ipv4="no")                     | ipv4= is True or False, not 'no'
+    lab.crowd(2, ipv6="no")                    | ipv6= is True or False, not 'no'
+    lab.reboot("home", "no")                   | new_address= is True or False, not 'no'
+    lab.nat_report("home", "no")               | carrier= is True or False, not 'no'
+    lab.forward("home", 80, "alice", ipv6="no")  | ipv6= is True or False, not 'no'
+    lab.unforward("home", 80, ipv6="no")       | ipv6= is True or False, not 'no'
     lab.plug_in(hole_punching=True)            | a RoleProfile, such as GO_V048
 
     lab.partition()                            | whose link?
@@ -139,6 +157,7 @@ def rows(text):
 
     lab.ladder("bob")                          | there are: relay, home, alice, bare
     lab.ladder(since="x")                      | since= is a time in seconds
+    lab.ladder(since=10**400)                  | since= is a time in seconds
     lab.ladder(since=5, until=1)               | exchange them
     lab.ladder(show=["nothing"])               | it can show: handshake
     lab.ladder(show="udp")                     | a list of words, such as ['handshake'], not 'udp'
