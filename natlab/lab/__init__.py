@@ -28,7 +28,7 @@ What lessons play, show and check
     port_reuse      SO_REUSEPORT                            firewalls_and_nats  the two compared
     raw_punch       one hole punch, sockets alone           punch_grid    behind all pairs of NATs
     hard_nats       NATs that nobody can foresee            port_prediction     the odds of guessing
-    zero_delay      the trap of labs without delay
+    zero_delay      the trap of labs without delay          late_flag     SO_REUSEPORT set late, on this kernel
 """
 
 from natlab.lab.lab import OUTCOMES, Lab

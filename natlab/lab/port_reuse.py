@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from natlab.errors import LabError
 from natlab.lab.bare import BareHost, Refusal, attempt
 from natlab.lab.bare_sockets import BareConnection, BareListener, BareSocket
-from natlab.lab.checks import Feedback, is_change
+from natlab.lab.checks import Feedback
 from natlab.lab.figure import Figure
 from natlab.lab.lab import Lab
 from natlab.lab.ladder.layout import lay_out
@@ -25,6 +24,8 @@ from natlab.lab.ladder.picture import picture
 from natlab.lab.ladder.plain import plain, sentence
 from natlab.lab.ladder.steps import Step, StepKind, Stop
 from natlab.lab.topology import Kind, Place
+from natlab.sim import NatRouter
+from natlab.wire import address
 
 PORT = 4001
 FLAGGED = {"neither": (False, False), "the first": (True, False), "the second": (False, True), "both": (True, True)}
@@ -42,12 +43,15 @@ def three_hosts(seed: int, **axes: str) -> Lab:
         axes: in what the NAT differs from one that lets everybody in and chooses ports at random.
     """
     lab = Lab(seed)
-    open_to_all = {"filtering": "endpoint-independent", "port_allocation": "random"}
-    home = lab.nat("home", **{**open_to_all, **axes})  # type: ignore[arg-type]
-    lab.host("alice", behind=home)
+    lab.host("alice", behind=_home(lab, axes))
     lab.host("bob")
     lab.host("carol")
     return lab
+
+
+def _home(lab: Lab, axes: Mapping[str, str]) -> NatRouter:
+    open_to_all = {"filtering": "endpoint-independent", "port_allocation": "random"}
+    return lab.nat("home", **{**open_to_all, **axes})  # type: ignore[arg-type]
 
 
 async def sharing(host: BareHost, server: BareListener) -> pd.DataFrame:
@@ -84,30 +88,65 @@ def _verdict(*sockets: BareSocket | Refusal) -> str:
     return sockets[-1].name if isinstance(sockets[-1], Refusal) else SHARED
 
 
-def play(lab: Lab) -> BareConnection | Refusal:
-    """The lesson in one go: Alice listens on a port and dials Bob from it; Carol dials where Bob sees her."""
+def play(lab: Lab, also: tuple[str, int] | None = None) -> BareConnection | Refusal:
+    """The lesson in one go: Alice listens on a port and dials Bob from it; Carol dials where Bob sees her.
+
+    Args:
+        also: whom Alice dials before Carol does, and from which port; it need not succeed.
+    """
     alice, bob, carol = (lab.hosts[name] for name in ("alice", "bob", "carol"))
     server = lab.run(bob.listen(PORT))
     lab.run(alice.listen(PORT, reuse_port=True))
     lab.run(alice.dial(server, PORT, reuse_port=True))
     seen = lab.run(server.accept()).remote
+    if also is not None:
+        whom, from_port = also
+        lab.run(attempt(alice.dial(f"{lab.hosts[whom].ip}:{PORT}", from_port, reuse_port=True)))
     return lab.run(attempt(carol.dial(seen)))
 
 
-def four_observers(seed: int, *, reuse_port: bool) -> Lab:
-    """A libp2p node behind a NAT dials four others. Each tells it where it is seen (specs `identify/README.md`)."""
+def four_observers(seed: int, *, reuse_port: bool, **axes: str) -> Lab:
+    """A libp2p node behind the same NAT dials four others. Each tells it where it is seen (specs `identify/README.md`).
+
+    Args:
+        reuse_port: whether it dials from the port it listens on.
+        axes: as in `three_hosts`.
+    """
     lab = Lab(seed)
-    alice = lab.node("alice", behind=lab.nat("office", name="home"), reuse_port=reuse_port)
+    alice = lab.node("alice", behind=_home(lab, axes), reuse_port=reuse_port)
     for observer in lab.crowd(4):
         lab.run(alice.dial(observer))
     return lab
+
+
+def reports(**labs: Lab) -> pd.DataFrame:
+    """What the four observers tell Alice: she asks each of them over the connection that stands.
+
+    Args:
+        labs: what `four_observers` returned, by what to call its column.
+
+    Returns:
+        a row for each observer, a column for each lab: the multiaddr at which that observer sees her.
+    """
+    return pd.DataFrame({name: _reports(lab) for name, lab in labs.items()})
+
+
+def _reports(lab: Lab) -> dict[str, str]:
+    alice, *observers = lab.nodes.values()
+    return {one.name: str(lab.run(alice.identify(one)).observed_address) for one in observers}
+
+
+def stranger_dials(lab: Lab) -> BareConnection | Refusal:
+    """Carol, to whom Alice never sent anything, dials where the four observers see Alice."""
+    (observed,) = lab.nodes["alice"].observed_addresses
+    return lab.run(attempt(lab.host("carol").dial(address.to_endpoint(observed))))
 
 
 # ---- the picture in the question
 
 
 def asked_picture() -> Figure:
-    """What the asker thought happens, as a ladder. It is wrong in three places; the lesson finds them."""
+    """What the asker thought happens, as a ladder: three claims, numbered. The lesson finds which of them are wrong."""
     places = [
         Place("alice", Kind.HOST, "knows no port"),
         Place("home", Kind.NAT, "in between"),
@@ -159,7 +198,7 @@ def check_sharing(verdicts: Sequence[str]) -> Feedback:
             return Feedback(False, f'For "{column}" write "{SHARED}" or "{IN_USE}".')
         if verdict != right[column]:
             return Feedback(False, f'Look again at "{column}": which of the two sockets has agreed to share?')
-    return Feedback(True, "A port is shared by consent: every socket on it says so before it is bound.")
+    return Feedback(True, "A port is shared by consent: every socket on it has to say so.")
 
 
 def check_refused(letter: str | None) -> Feedback:
@@ -186,18 +225,19 @@ def _refused_dial() -> str | None:
     return None
 
 
-def check_shut_out(seed: int, axes: Mapping[str, str]) -> Feedback:
-    """Checks whether a change of the NAT at home shuts Carol out although Alice reuses her port, by playing it."""
-    if not is_change(axes):
-        return Feedback(
-            False, 'Write what to change, e.g. {"filtering": ...}. Which rule looks at where Carol\'s SYN is from?'
-        )
-    if set(axes) != {"filtering"}:
-        return Feedback(False, "Change the filtering alone: that is the rule on who may come in.")
-    try:
-        arrived = play(three_hosts(seed, **axes))
-    except LabError as error:
-        return Feedback(False, str(error))
-    if isinstance(arrived, Refusal):
-        return Feedback(True, f"{arrived.name}: the right endpoint, and no way in. Alice has to send to Carol first.")
-    return Feedback(False, "Carol still gets in: with this filtering her SYN need not be an answer to anything.")
+def check_let_in(seed: int, dial: tuple[str, int] | None) -> Feedback:
+    """Checks by which dial Alice lets Carol in through address-dependent filtering, by playing it.
+
+    Args:
+        dial: to whose port 4001, "bob" or "carol", and from which of her own ports.
+    """
+    match dial:
+        case ("bob" | "carol" as whom, int(from_port)) if 0 < from_port < 2**16 and not isinstance(from_port, bool):
+            pass
+        case _:
+            return Feedback(False, 'Write whom she dials, and from which port of hers: ("bob", 4001), for example.')
+    if isinstance(play(three_hosts(seed, filtering="address-dependent"), (whom, from_port)), BareConnection):
+        return Feedback(True, "Carol refuses that SYN, and gets in by it: something was sent to her from that mapping.")
+    if whom == "bob":
+        return Feedback(False, "Carol is still a stranger to the NAT. To whom does something have to be sent?")
+    return Feedback(False, f"Port {from_port} has a mapping of its own. Through which one does Carol want to come in?")

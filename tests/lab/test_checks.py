@@ -82,7 +82,7 @@ CHECKS = {
     "disguise": lambda answer: which_nat.check_disguise(7, answer),
     "sharing": port_reuse.check_sharing,
     "refused": port_reuse.check_refused,
-    "shut out": lambda answer: port_reuse.check_shut_out(7, answer),
+    "let in": lambda answer: port_reuse.check_let_in(7, answer),
     "pairs": lambda answer: hard_nats.check_pairs(7, answer),
     "change": lambda answer: hard_nats.check_change(7, answer),
     "block": hard_nats.check_block,

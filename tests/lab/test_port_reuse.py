@@ -9,12 +9,14 @@ from natlab.lab.bare_sockets import BareConnection
 from natlab.lab.port_reuse import (
     FLAGGED,
     asked_picture,
+    check_let_in,
     check_refused,
     check_sharing,
-    check_shut_out,
     four_observers,
     play,
+    reports,
     sharing,
+    stranger_dials,
     three_hosts,
 )
 from natlab.lab.this_computer import this_computer
@@ -42,6 +44,23 @@ def test_what_bob_sees_leads_carol_to_the_listener():
 
 def test_filtering_may_still_shut_carol_out():
     assert isinstance(play(three_hosts(7, filtering="address-dependent")), Refusal)
+
+
+def test_the_four_report_one_endpoint_or_four():
+    told = reports(**{str(flag): four_observers(7, reuse_port=flag) for flag in (True, False)})
+    assert list(told.index) == [f"crowd {number}" for number in range(1, 5)]
+    assert (told["True"].nunique(), told["False"].nunique()) == (1, 4)
+    assert all(told.stack().str.startswith("/ip4/11.0.0.1/tcp/"))
+
+
+@pytest.mark.parametrize(
+    ("filtering", "outcome"), [("endpoint-independent", BareConnection), ("address-and-port-dependent", Refusal)]
+)
+def test_an_activated_address_is_advertised_whether_or_not_strangers_get_in(filtering, outcome):
+    lab = four_observers(7, reuse_port=True, filtering=filtering)
+    (activated,) = lab.observations.query("node == 'alice' and activated").address
+    assert activated in " ".join(map(str, lab.nodes["alice"].addresses))
+    assert isinstance(stranger_dials(lab), outcome)
 
 
 @pytest.mark.parametrize("reuse_port", [True, False])
@@ -84,15 +103,20 @@ def test_the_refused_dial_is_the_one_with_a_name_in_use():
 
 
 @pytest.mark.parametrize(
-    ("change", "right"),
+    ("dial", "hint"),
     [
-        ({}, False),
-        ({"mapping": "address-dependent"}, False),
-        ({"filtering": "endpoint-independent"}, False),
-        ({"filtering": "nobody"}, False),
-        ({"filtering": "address-dependent"}, True),
-        ({"filtering": "address-and-port-dependent"}, True),
+        (("carol", 4001), "gets in by it"),
+        (("bob", 4001), "still a stranger"),
+        (("bob", 5000), "still a stranger"),
+        (("carol", 5000), "Port 5000 has a mapping of its own"),
+        (("dave", 4001), "Write whom"),
+        (("carol", 0), "Write whom"),
+        (("carol", 2**16), "Write whom"),
+        (("carol", True), "Write whom"),
+        (None, "Write whom"),
     ],
 )
-def test_shutting_carol_out_takes_filtering(change, right):
-    assert check_shut_out(7, change).right is right
+def test_what_lets_carol_in_is_a_dial_to_her_through_the_mapping_she_was_told_of(dial, hint):
+    feedback = check_let_in(7, dial)
+    assert hint in feedback.words
+    assert feedback.right is (dial == ("carol", 4001))

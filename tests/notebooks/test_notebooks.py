@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import statistics
+import sys
 from pathlib import Path
 
 import nbformat
@@ -33,9 +34,14 @@ def test_there_is_the_first_notebook():
 def test_a_run_from_a_clean_kernel_gives_the_committed_outputs(path):
     committed, rerun = nbformat.read(path, as_version=4), _execute(path)
     for cell, again in zip(committed.cells, rerun.cells, strict=True):
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" and not _is_another_kernels(cell):
             assert again.outputs == cell.outputs, f"outputs differ below:\n{cell.source}"
             assert cell.execution_count == again.execution_count
+
+
+def _is_another_kernels(cell: nbformat.NotebookNode) -> bool:
+    """Whether it shows what the reader's own kernel does: the committed outputs are Linux's."""
+    return "this-kernel" in cell.metadata.get("tags", []) and sys.platform != "linux"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -37,7 +37,11 @@ class ObservationRow(NamedTuple):
 
 
 def observations(journal: Journal, names: Names) -> pd.DataFrame:
-    """One row for each report, in the order received; columns as `ObservationRow`."""
+    """One row for each report that counts, in the order received; columns as `ObservationRow`.
+
+    Not for one over a connection from a port where nobody listens: no mapping leads from there to a listener. Nor for
+    one through a relay, of loopback, or said before.
+    """
     return frame(ObservationRow, (_row(event, names) for event in journal.of(AddressObserved)))
 
 
