@@ -62,10 +62,10 @@ def _verdict(listener_first: bool, moment: str) -> str:
             # A dial need not bind: connect(2) takes a port itself. Most programs dial so.
             _use(first, uses[0], moment, (LOOPBACK, 0) if listener_first or moment == AFTER_BIND else None)
             _use(second, uses[1], BEFORE_BIND if CAN_REUSE_PORT else NEVER, first.getsockname())
+            listener, dialled = (first, second) if listener_first else (second, first)
+            return SHARED if _stands(dialled, server) and _reaches(third, listener) else NOT_REACHED
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, str(error))
-        listener, dialled = (first, second) if listener_first else (second, first)
-        return SHARED if _stands(dialled, server) and _reaches(third, listener) else NOT_REACHED
 
 
 def _listen(sock: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
@@ -34,6 +35,18 @@ def test_a_connection_counts_only_if_the_listener_gets_it():
         deaf.bind((late.LOOPBACK, 0))
         assert late._reaches(third, listener)
         assert not late._reaches(fourth, deaf), "it is bound and does not listen"
+
+
+def test_a_dialled_connection_stands_only_if_its_bytes_arrive():
+    with late._tcp() as server, late._tcp() as dialled, late._tcp() as other:
+        server.bind((late.LOOPBACK, 0))
+        server.listen()
+        dialled.connect(server.getsockname())
+        assert late._stands(dialled, server)
+        other.connect(server.getsockname())
+        other.shutdown(socket.SHUT_WR)
+        with pytest.raises(BrokenPipeError):
+            late._stands(other, server)
 
 
 def test_a_system_without_the_flag_is_told_apart(monkeypatch):
