@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 
@@ -45,3 +47,18 @@ def test_what_is_no_endpoint_says_how_one_is_written(text, hint):
     with pytest.raises(ValueError, match=hint) as error:
         Endpoint.parse(text)
     assert len(str(error.value)) < 200
+
+
+PIECES = st.sampled_from(
+    ["11.0.0.1", "2600::1", "[", "]", ":", "::", "%", "/8", "80", "65536", "-", "\u0663", "\u00b2", "0" * 99]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=3), max_size=5).map("".join))
+def test_any_text_is_an_endpoint_that_reads_as_itself_or_a_value_error(text):
+    try:
+        endpoint = Endpoint.parse(text)
+    except ValueError:
+        return
+    assert text.endswith(f"{endpoint.port}") and 0 <= endpoint.port <= 65535
+    assert Endpoint.parse(str(endpoint)) == endpoint

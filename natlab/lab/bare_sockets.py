@@ -76,8 +76,8 @@ class BareSocket:
         if self.closed or asyncio.get_running_loop() is self._loop:
             return
         if isinstance(self._loop, SimLoop):
-            raise LabError(f"{self!r} is a socket of another lab: hand this to the run(...) of that one")
-        raise LabError(f"{self!r} is a real socket: hand this to the run(...) of its own computer, here.run(...)")
+            raise LabError(f"{self!r} lives in its lab's time: hand this to lab.run(...) of that lab")
+        raise LabError(f"{self!r} is a real socket: make it and use it with its own computer's run, here.run(...)")
 
     def close(self) -> None:
         """Closes it and frees its port, at once: a connection ends with RST, the other end's read with ClosedError."""

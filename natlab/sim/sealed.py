@@ -26,8 +26,8 @@ class SealedLoop(asyncio.AbstractEventLoop):
 def _refusing(verb: str) -> Callable[..., NoReturn]:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise LabError(
-            f"no real sockets, threads or programs in simulated time (asyncio's {verb}): in lab.run(...) take what the "
-            "lab has, lab.host(...) or lab.node(...); what this_computer() does is run by its own run, here.run(...)"
+            f"no real sockets, threads or programs in simulated time (asyncio's {verb}): in lab.run(...) use the lab's "
+            "own computers, lab.host(...) or lab.node(...); the verbs of this_computer() are for its run, here.run(...)"
         )
 
     return refuse

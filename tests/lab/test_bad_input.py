@@ -293,8 +293,10 @@ def test_a_closed_lab_can_only_be_looked_at(verb, recwarn):
         lambda lab: lab.bare.dial("11.0.0.1:80"),
         lambda lab: lab.bare.classify("11.0.0.1:80"),
         lambda lab: lab.bare.serve_stun(),
+        lambda lab: lab.run(lab.bare.listen()).accept(),
+        lambda lab: lab.run(lab.bare.udp()).receive(),
     ],
-    ids=["dial", "listen", "bare listen", "udp", "bare dial", "classify", "serve_stun"],
+    ids=["dial", "listen", "bare listen", "udp", "bare dial", "classify", "serve_stun", "accept", "receive"],
 )
 def test_a_verb_awaited_in_a_cell_says_lab_run_and_loses_nothing(verb):
     lab = Scene()

@@ -12,7 +12,7 @@ from natlab.lab.this_computer import this_computer
 def test_a_closed_or_foreign_udp_socket_says_so_instead_of_losing_the_datagram():
     lab, other = Lab(1), Lab(2)
     socket, foreign = lab.run(lab.host("alice").udp(5000)), other.run(other.host("bob").udp(5000))
-    with pytest.raises(LabError, match="a socket of another lab"):
+    with pytest.raises(LabError, match="lives in its lab's time"):
         lab.run(foreign.send("hello", socket))
     socket.close()
     with pytest.raises(ClosedError, match=r"11\.0\.0\.1:5000 is closed"):
@@ -39,7 +39,7 @@ def test_verbs_of_sockets_from_elsewhere_say_whose_run_they_want(real, recwarn):
     listener, connection, udp = sockets_of(here, here.run) if real else sockets_of(home.host("alice"), home.run)
     lab = Lab(2)
     bob = lab.run(lab.host("bob").udp())
-    hint = r"is a real socket: .*here\.run" if real else "a socket of another lab"
+    hint = r"is a real socket: .*here\.run" if real else "lives in its lab's time"
     for verb in (*waits(listener, connection, udp), *sends(bob, listener, udp), lambda: udp.send("hello", bob)):
         with pytest.raises(LabError, match=hint):
             lab.run(verb())
@@ -51,7 +51,7 @@ def test_verbs_of_a_labs_sockets_are_for_that_lab_to_run_not_for_this_computer(r
     lab, here = Lab(1), this_computer()
     listener, connection, udp = sockets_of(lab.host("alice"), lab.run)
     for verb in (*waits(listener, connection, udp), *sends(here.run(here.udp()), listener, udp)):
-        with pytest.raises(LabError, match="a socket of another lab"):
+        with pytest.raises(LabError, match="lives in its lab's time"):
             here.run(verb(), limit=1)
     here.close()
     assert not recwarn.list
