@@ -88,11 +88,14 @@ class Couple(NamedTuple):
 
 async def together(*verbs: Awaitable[T]) -> list[T]:
     """Several verbs at once, as when people on the telephone say "now"; their results in the same order."""
+    for verb in verbs:
+        bad_input.check_awaitable(verb, "together")
     return await asyncio.gather(*verbs)
 
 
 async def outcome(ping: Awaitable[float]) -> str:
     """What comes of a ping, in words."""
+    bad_input.check_awaitable(ping, "outcome")
     try:
         return f"answered after {1000 * await ping:.0f} ms"
     except NatlabError as error:

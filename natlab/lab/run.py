@@ -47,7 +47,7 @@ class Run:
         Raises:
             DeadlockError: it can never be done, or the limit has passed; the message names what waits.
             LabError: called from inside the simulation, or the lab was closed.
-            ValueError: it is nothing that can be awaited, or the limit is no number of seconds.
+            ValueError: it is nothing that can be awaited here, or the limit is no number of seconds.
         """
         self._check_run(awaitable, limit)
         return self._loop.run(awaitable, limit)

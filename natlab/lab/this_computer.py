@@ -51,7 +51,7 @@ class ThisComputer(BareHost):
 
         Raises:
             LabError: it took longer; or called from inside a simulation.
-            ValueError: it is nothing that can be awaited, or the limit is no number of seconds.
+            ValueError: it is nothing that can be awaited here, or the limit is no number of seconds.
         """
         bad_input.check_awaitable(awaitable, "run")
         with bad_input.dropping(awaitable):

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from natlab import Lab, LinkConfig  # noqa: F401  # in the table
+from natlab import Lab, LinkConfig, Node  # noqa: F401  # in the table
 from natlab.errors import LabError
 from natlab.lab.bare import BareHost, attempt
 from natlab.lab.this_computer import this_computer
@@ -329,6 +329,7 @@ def test_a_verb_awaited_in_a_cell_says_lab_run_and_loses_nothing(verb):
         (lambda here: here.run(attempt(5)), "attempt takes what a verb returns, such as .*, not 5"),
         (lambda here: here.run(attempt(here.listen)), r"call it, listen\(...\)"),
         (lambda here: Lab().run(here.listen()), r"here\.run"),
+        (lambda here: Lab().run(Node().start()), r"here\.run"),
         (lambda here: Lab().run(here.udp()), r"here\.run"),
         (lambda here: Lab().run(here.dial("127.0.0.1:80")), r"here\.run"),
         (lambda here: Lab().run(here.serve_stun()), r"here\.run"),

@@ -141,6 +141,13 @@ def test_keeping_the_neighbour_out(axes, right, hint):
     assert feedback.right == right and hint in feedback.words
 
 
+@pytest.mark.parametrize("verb", [together, outcome])
+def test_what_is_no_verb_is_told_how_one_looks(verb):
+    for given, hint in ((5, "not 5"), (Lab, r"call it, Lab\(...\)")):
+        with pytest.raises(ValueError, match=f"{verb.__name__} takes what a verb returns.*{hint}"):
+            Lab(1).run(verb(given))
+
+
 @pytest.mark.parametrize("wrong", [0, -5, 0.5, "x"])
 def test_an_interval_is_a_whole_number_of_seconds(wrong):
     with pytest.raises(ValueError, match="whole number, 1 or more"):
