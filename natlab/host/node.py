@@ -218,6 +218,7 @@ class Node:
 
         Raises:
             ValueError: the address is malformed, or does not say which peer (`/p2p/ID`), or that peer is this node.
+            LabError: in a lab, a node of another one.
             UnreachableError: no address answered; `.attempts` says why, one by one.
             SecurityError: somebody else answered.
             ProtocolError, NegotiationError: what answered speaks no libp2p, or none in common.
@@ -359,6 +360,8 @@ class Node:
         """Who is meant, and where it may be; a bare peer ID stands for all addresses known of it."""
         peer = _peer_of(target)
         if isinstance(target, Node):
+            if target._loop is not self._loop and not isinstance(self._core.network, SystemNetwork):
+                raise LabError(f"{target.name} is not of the same lab as {self.name}: name a node that is")
             return peer, target.addresses
         if isinstance(target, PeerId):
             return peer, self._core.peerstore.addresses(peer)

@@ -176,6 +176,9 @@ def rows(text):
     lab.nat_report("hom")                      | did you mean 'home'?
 
     lab.run(lab.alice.dial(lab.alice))         | cannot dial itself
+    lab.run(lab.alice.dial(Scene().relay))     | relay is not of the same lab as alice
+    lab.run(lab.alice.ping(Scene().relay))     | relay is not of the same lab as alice
+    lab.run(lab.alice.reserve(Node()))         | is not of the same lab as alice
     lab.run(lab.alice.dial("relay"))           | an address begins with /
     lab.run(lab.alice.dial(None))              | an address is a multiaddr
     lab.run(lab.alice.dial(lab.bare))          | an address is a multiaddr
