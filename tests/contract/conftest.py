@@ -3,13 +3,17 @@
     ground       hosts                            NAT boxes and delay        time
     Simulated    natlab.sim                       natlab.sim, natlab.nat     virtual, exact
     Namespaces   Linux's TCP, one namespace each  natlab.netns, natlab.nat   real
+                                                  or Linux's nftables
 
 A place is two networks that reach each other; two of the four are one computer with itself, where nothing takes time.
 """
 
 import asyncio
 import errno
-from contextlib import ExitStack, contextmanager
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -24,9 +28,17 @@ from natlab.nat import NatBox, NatConfig
 from natlab.net import Network
 from natlab.net.sockets import SystemNetwork
 from natlab.sim import Internet, SimLoop
+from natlab.wire import ip
 
 SECONDS = 20.0  # for one test in real time
 DELAY = 0.001  # seconds to the middle of the internet, where a test does not ask for another
+NFTABLES = """
+table ip natlab {
+    chain postrouting { type nat hook postrouting priority srcnat; oifname != "inside" masquerade; }
+    chain input { type filter hook input priority filter; iifname != "inside" ct state { new, invalid } drop; }
+}
+"""
+"""Linux's own NAT; its second chain keeps it from answering a stray SYN with RST."""
 why_not = cache(netns.why_not)
 
 
@@ -75,6 +87,7 @@ class Namespaces:
         self.undo = ExitStack()
         self.wire = netns.Wire()
         self.undo.callback(self.wire.close)
+        self.cables = []
         self.count = 0
         return self
 
@@ -86,15 +99,31 @@ class Namespaces:
         return self.wire.lateness
 
     def host(self, name, nat=None, delay=DELAY):
+        """The NAT: natlab's box of that configuration, or Linux's own, named by what it is told to be."""
         namespace = self.undo.enter_context(netns.Namespace(name))
         namespace.set("net.ipv4.tcp_syn_linear_timeouts", 0)
         namespace.set("net.ipv4.tcp_syn_retries", 1)  # a SYN at 0 and at 1 s; ETIMEDOUT at 3 s instead of 131
         self.count += 1
         public, private = f"{10 + self.count}.0.0.1", f"192.168.{self.count}.2"
-        box = NatBox(name, nat, public, Random(name), Journal(kinds=())) if nat else None
         there, back = delay if isinstance(delay, tuple) else (delay, delay)
-        self.wire.attach(namespace, private if nat else public, box=box, there=there, back=back)
+        if nat in ("strict", "liberal"):
+            self.wire.attach(self.nftables(namespace, private, nat), public, there=there, back=back)
+        else:
+            box = NatBox(name, nat, public, Random(name), Journal(kinds=())) if nat else None
+            self.wire.attach(namespace, private if nat else public, box=box, there=there, back=back)
         return SystemNetwork(namespace.open_socket)
+
+    def nftables(self, host, private, kind):
+        """A namespace with Linux's NAT, and a cable between it and the host's."""
+        box = self.undo.enter_context(netns.Namespace(f"box{self.count}"))
+        box.set("net.ipv4.ip_forward", 1)
+        subprocess.run(["ip", "netns", "exec", box.name, "nft", "-f", "-"], input=NFTABLES, text=True, check=True)
+        box.set("net.netfilter.nf_conntrack_tcp_be_liberal", int(kind == "liberal"))
+        ends = host.plug_in(private), box.plug_in(f"192.168.{self.count}.1", device="inside", to=f"{private}/32")
+        for end in ends:
+            self.undo.callback(os.close, end)
+        self.cables += [ends, ends[::-1]]
+        return box
 
     @contextmanager
     def no_route_to(self, address):
@@ -108,10 +137,18 @@ class Namespaces:
 
     def run(self, main):
         async def on_the_wire():
+            for cable in self.cables:
+                asyncio.get_running_loop().add_reader(cable[0], carry, *cable)
             async with self.wire:
                 return await settled(main)
 
         return asyncio.run(on_the_wire())
+
+
+def carry(tun, other):
+    """A packet from one end of a cable to the other."""
+    with suppress(BlockingIOError):
+        os.write(other, os.read(tun, ip.MAX_PACKET))
 
 
 async def close_in_order(first, second):
@@ -139,6 +176,14 @@ def new_ground(request):
     if request.param == "simulated":
         return Simulated
     if reason := why_not():
+        pytest.skip(reason)
+    return Namespaces
+
+
+@pytest.fixture
+def nftables():
+    """The namespaces, with Linux's own NAT."""
+    if reason := why_not() or ("" if shutil.which("nft") else "there is no `nft` command (package nftables)"):
         pytest.skip(reason)
     return Namespaces
 

@@ -2,8 +2,9 @@
 
 Both ends first talk to an observer on the public internet from the port they will punch from, then dial what it saw.
 The rows were first measured on Linux 6.18 with nft's NATs (20 ms one way between the hosts, unless the row says
-otherwise). Here both grounds have natlab's NAT box, and must come to the same verdict. The simulator's times must be
-exact; the kernel's may be later, by a little more than the computer was late.
+otherwise). Here both grounds have natlab's NAT box, and must come to the same verdict; so must nftables itself, where
+it has such a NAT. The simulator's times must be exact; the kernel's may be later, by a little more than the computer
+was late.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ class Row:
     Attributes:
         a, b: the two verdicts: what the dial came to, and whether the listener accepted somebody.
         seconds: from the first dial to the later verdict; None where it hangs on how long a TCP goes on trying.
-        nat_a, nat_b: the NATs in front of them; None is none.
+        nat_a, nat_b: the NATs in front of them; None is none, a text is Linux's own.
         gap: seconds from a's dial to b's.
         delay_a, delay_b: seconds from each host to the middle; a pair if the ways differ: (there, back).
         listening: whether both ends also listen on the port they dial from.
@@ -55,8 +56,8 @@ class Row:
     a: str
     b: str
     seconds: float | None
-    nat_a: NatConfig | None = MASQUERADE
-    nat_b: NatConfig | None = MASQUERADE
+    nat_a: NatConfig | str | None = MASQUERADE
+    nat_b: NatConfig | str | None = MASQUERADE
     gap: float = 0.0
     delay_a: float | tuple[float, float] = TEN
     delay_b: float | tuple[float, float] = TEN
@@ -244,6 +245,20 @@ def test_simultaneous_open(new_ground, row, record_property):
     record_property("late", round(late, 4))
     assert verdicts == (row.a, row.b)
     assert in_time(new_ground, row, seconds, late)
+
+
+LINUXS_OWN = {MASQUERADE: "liberal", LINUX: "strict"}  # nftables, told to ignore sequence numbers or not
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in TABLE if {row.nat_a, row.nat_b} <= LINUXS_OWN.keys()], ids=lambda row: row.what
+)
+def test_linuxs_own_nat_comes_to_the_same(nftables, row):
+    verdicts, seconds, late = punch_on_time(
+        nftables, replace(row, nat_a=LINUXS_OWN[row.nat_a], nat_b=LINUXS_OWN[row.nat_b])
+    )
+    assert verdicts == (row.a, row.b)
+    assert in_time(nftables, row, seconds, late)
 
 
 NINE = [NatConfig(mapping=m, filtering=f, port_allocation="random") for m in (EI, AD, APD) for f in (EI, AD, APD)]
