@@ -63,14 +63,14 @@ def compare(count: int) -> None:
     assert {name: problems for name, (_, problems) in one.items() if problems} == {}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")  # the kernel's own
 def test_processes_that_differ_in_all_that_must_not_matter_tell_the_same() -> None:
     compare(200)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("default")
 def test_the_same_with_two_thousand_random_labs() -> None:
     compare(2000)
