@@ -25,6 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def few() -> settings:
+    """For tests that build a world for each example."""
+    return settings(max_examples=settings.default.max_examples // 4)
+
+
+@pytest.fixture(scope="session")
 def mutated():
     """What strangers make of good messages: `mutated(strategy of bytes)`. Bytes are changed, lost, put in, said twice.
 

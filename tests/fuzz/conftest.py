@@ -14,7 +14,6 @@ import re
 from collections.abc import Coroutine
 
 import pytest
-from hypothesis import settings
 
 from natlab.endpoint import Endpoint
 from natlab.events import HandlerFailed, Journal
@@ -130,9 +129,3 @@ class World:
 @pytest.fixture(scope="session")
 def world() -> type[World]:
     return World
-
-
-@pytest.fixture(scope="session")
-def few() -> settings:
-    """For tests that build a world for each example."""
-    return settings(max_examples=settings.default.max_examples // 4)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 from natlab.errors import SocketError, UnreachableError
 from natlab.nat import NatConfig
 from natlab.packet import IPProtocol
-from natlab.portmap import Gateway, natpmp, ssdp
+from natlab.portmap import Gateway, natpmp, pcp, ssdp
 from natlab.portmap.natpmp import Timers
+from natlab.wire import natpmp as natpmp_wire
+from natlab.wire import pcp as pcp_wire
+from natlab.wire.natpmp import AddressRequest, MapRequest
+from natlab.wire.pcp import Filter, Mapping, Opcode, Request
 
 GATEWAY = "192.168.1.1"
 ALL = ("nat-pmp", "pcp", "upnp")
@@ -91,3 +98,46 @@ def test_a_flood_of_anything_leaves_the_others_served_and_the_table_bounded(home
     assert sum(lease.internal.ip == house.carol.ip for lease in house.leases) == 8
     response = house.run(natpmp.map_port(friend, GATEWAY, IPProtocol.UDP, 4001, 4001))
     assert response.external_port == 4001
+
+
+ALICE, CAROL = Endpoint("192.168.1.2", 5000), Endpoint("192.168.1.3", 5000)
+MAPS = [Mapping(bytes(12), 17, 4001, Endpoint("0.0.0.0", external)) for external in (0, 4001)]
+PEER = Mapping(bytes(12), 17, 4001, Endpoint("0.0.0.0", 0), Endpoint("12.0.0.1", 9))
+ALL_OF_IT = Mapping(bytes(12), 0, 0, Endpoint("0.0.0.0", 0))
+ONLY = Filter(ip_network("12.0.0.0/8"), 7)
+GOOD = {
+    natpmp: [
+        natpmp_wire.encode(AddressRequest()),
+        *(natpmp_wire.encode(MapRequest(opcode, 4001, 0, 3600)) for opcode in (1, 2)),
+        *(natpmp_wire.encode(MapRequest(1, port, 0, 0)) for port in (0, 4001)),
+    ],
+    pcp: [
+        pcp_wire.encode_request(request)
+        for request in (
+            Request(Opcode.ANNOUNCE, 0, ALICE.ip),
+            *(Request(Opcode.MAP, 3600, ALICE.ip, mapping, filters=(ONLY,)) for mapping in MAPS),
+            Request(Opcode.MAP, 3600, CAROL.ip, MAPS[1], prefer_failure=True),
+            *(Request(Opcode.MAP, 0, ALICE.ip, mapping) for mapping in (MAPS[0], ALL_OF_IT)),
+            *(Request(Opcode.PEER, 3600, client.ip, PEER) for client in (ALICE, CAROL)),
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("protocol", GOOD, ids=["nat-pmp", "pcp"])
+def test_any_datagrams_are_answered_by_the_rules_and_open_only_their_sender_s_ports(home, mutated, protocol) -> None:
+    datagrams = st.tuples(mutated(st.sampled_from(GOOD[protocol])), st.sampled_from([ALICE, CAROL]))
+
+    @given(st.lists(datagrams, min_size=5, max_size=30))
+    def story(said) -> None:
+        house = home(leases_per_host=2)
+        asked = set()
+        for data, source in said:
+            asked.add(source.ip)
+            answer = protocol.answer(house.leases, data, source)
+            if answer is not None:
+                assert answer[1] & 128 and len(answer) <= max(24, len(data) + 3)
+            hosts = [lease.internal.ip for lease in house.leases]
+            assert set(hosts) <= asked and all(hosts.count(ip) <= 2 for ip in asked)
+
+    story()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
 from natlab.errors import ClosedError, DecodeError, UnreachableError
@@ -120,8 +123,50 @@ def test_nobody_there_and_nobody_answering(home) -> None:
     assert house.loop.time() - began == pytest.approx(http.TIMEOUT)
 
 
-def _fetch_from(home, answer: bytes):
-    """What `fetch` returns if a server says this, whatever it was asked, and ends."""
+ANSWERS = [wire.encode("HTTP/1.1 200 OK", {"Server": "x"}, b"<hello/>"), b"HTTP/1.1 200 OK\r\n\r\n<hello/>"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=["with a length", "until the end"])
+def test_wherever_an_answer_is_split_it_is_the_same(home, answer: bytes) -> None:
+    for at in range(1, len(answer)):
+        assert _fetch_from(home, answer[:at], answer[at:]).body == b"<hello/>"
+
+
+def test_any_answer_is_understood_or_refused(home, few, mutated) -> None:
+    @few
+    @given(st.lists(mutated(st.sampled_from(ANSWERS)) | st.binary(max_size=9), min_size=1, max_size=3))
+    def check(pieces) -> None:
+        with suppress(DecodeError):
+            assert len(_fetch_from(home, *pieces).body) <= wire.MAX_BODY
+
+    check()
+
+
+def test_any_requests_are_answered_and_the_next_client_too(lan, few, mutated) -> None:
+    good = st.sampled_from([GET, wire.encode("POST / HTTP/1.1", {}, b"body")])
+
+    @few
+    @given(st.lists(mutated(good) | st.binary(max_size=9), min_size=1, max_size=3), st.booleans())
+    def check(pieces, hangs_up: bool) -> None:
+        async def client() -> bytes:
+            connection = await lan.alice.dial_tcp(lan.server)
+            with suppress(ClosedError):
+                for piece in pieces:
+                    await connection.write(piece)
+                    await asyncio.sleep(0.01)
+                if hangs_up:
+                    await connection.close_write()
+                return await connection.read()
+            return b""
+
+        assert lan.run(client())[:12] in (b"HTTP/1.1 200", b"HTTP/1.1 400", b"")
+        assert lan.run(fetch(lan.alice, lan.server, GET)).status == 200
+
+    check()
+
+
+def _fetch_from(home, *answer: bytes):
+    """What `fetch` returns if a server says this, piece by piece, whatever it was asked, and ends."""
     house = home(services=())
     server = Endpoint(house.carol.ip, 80)
 
@@ -131,7 +176,9 @@ def _fetch_from(home, answer: bytes):
         connection = await listener.accept()
         await connection.read()
         try:
-            await connection.write(answer)
+            for piece in answer:
+                await connection.write(piece)
+                await asyncio.sleep(0.01)
             await connection.close_write()
         except ClosedError:  # the client has had enough
             pass

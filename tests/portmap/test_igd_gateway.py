@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,9 @@ from natlab.endpoint import Endpoint
 from natlab.errors import DecodeError, RefusedError
 from natlab.packet import IPProtocol
 from natlab.portmap import igd, igd_gateway
+from natlab.wire import http
 from natlab.wire.http import Message
-from natlab.wire.soap import Action, encode_action
+from natlab.wire.soap import Action, Fault, decode, encode_action
 
 UDP = IPProtocol.UDP
 V1 = "urn:schemas-upnp-org:service:WANIPConnection:1"
@@ -165,16 +168,65 @@ def test_other_requests(home, start: str, status: bytes) -> None:
     assert device(home()).answer_http(Message(start, {}), Endpoint("192.168.1.2", 1)).startswith(b"HTTP/1.1 " + status)
 
 
-def test_arbitrary_requests_are_answered_or_refused(home) -> None:
-    gateway = device(home())
+WORDS = [
+    "",
+    "0",
+    "1",
+    "4001",
+    "65536",
+    "-1",
+    "9" * 5000,
+    "²",
+    "\u0663",
+    "0x10",
+    "1_0",
+    "TCP",
+    "UDP",
+    "true",
+    "*",
+    "é\t<",
+]
+HOSTS = ["192.168.1.2", "192.168.1.3", "12.0.0.1", "::1"]
 
-    @given(st.binary(max_size=200), st.sampled_from(["GET", "POST", ""]), st.sampled_from(["/control", "/common", "*"]))
-    def check(body: bytes, method: str, path: str) -> None:
-        gateway.answer_search(body)
-        try:
-            answer = gateway.answer_http(Message(f"{method} {path} HTTP/1.1", {}, body), Endpoint("192.168.1.2", 1))
-        except DecodeError:
-            return
-        assert answer.startswith(b"HTTP/1.1 ")
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_any_actions_are_answered_or_refused_and_open_only_their_sender_s_ports(home, mutated, version) -> None:
+    good = igd_arguments("x") | {"NewPortMappingIndex": "0"}
+    changes = st.dictionaries(st.sampled_from(sorted(good)), st.sampled_from(WORDS + HOSTS), max_size=2)
+    names = st.sampled_from([*igd_gateway._ACTIONS, "AddPortMapping", "AddAnyPortMapping", "Foo"])
+    services = st.sampled_from([V1, V1, "urn:x"])
+    actions = st.builds(lambda service, name, other: Action(service, name, good | other), services, names, changes)
+    bodies = actions.map(encode_action)
+
+    @given(st.lists(st.tuples(bodies | mutated(bodies), st.sampled_from(HOSTS[:2])), min_size=5, max_size=30))
+    def story(said) -> None:
+        house = home(igd=version, leases_per_host=2)
+        gateway, asked = device(house), set()
+        for body, ip in said:
+            asked.add(ip)
+            try:
+                answer = gateway.answer_http(Message("POST /control HTTP/1.1", {}, body), Endpoint(ip, 1))
+            except DecodeError:
+                continue
+            result = decode(http.decode(answer).body)
+            assert isinstance(result, Fault) or result.name.endswith("Response")
+            hosts = [lease.internal.ip for lease in house.leases]
+            assert set(hosts) <= asked and all(hosts.count(ip) <= 2 for ip in asked)
+
+    story()
+
+
+def test_any_requests_and_searches_are_answered_or_refused(home, mutated) -> None:
+    gateway = device(home())
+    description, action = b"GET /description.xml HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /common HTTP/1.1\r\n\r\n<a/>"
+    search = http.encode("M-SEARCH * HTTP/1.1", {"Man": '"ssdp:discover"', "ST": igd.DEVICES[1]})
+
+    @given(st.binary(max_size=200) | mutated(st.sampled_from([description, action, search])))
+    def check(data: bytes) -> None:
+        if (found := gateway.answer_search(data)) is not None:
+            assert http.decode(found).status == 200
+        with contextlib.suppress(DecodeError):
+            answer = http.decode(gateway.answer_http(http.decode(data), Endpoint(HOSTS[0], 1)))
+            assert answer.status in (200, 404, 405, 500)
 
     check()

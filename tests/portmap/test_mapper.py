@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from contextlib import suppress
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
-from natlab.errors import LabError, ProtocolError, RefusedError, UnreachableError
+from natlab.errors import LabError, NatlabError, ProtocolError, RefusedError, UnreachableError
 from natlab.packet import IPProtocol
-from natlab.portmap import PortMapper, Service, natpmp
+from natlab.portmap import PortMapper, Service, igd_gateway, natpmp, pcp, ssdp
+from natlab.portmap.http import respond, serve
 from natlab.wire.natpmp import AddressResponse
 
 TCP, UDP = IPProtocol.TCP, IPProtocol.UDP
@@ -240,3 +245,82 @@ def test_mappings_of_one_computer_are_asked_for_one_at_a_time(home) -> None:
 
     assert {mapping.external.port for mapping in house.run(both())} == {4001}
     assert len(keeper.mappings) == 2
+
+
+WORDS = [b"", b"0", b"4001", b"65536", b"-1", b"\xc2\xb2", b"::1", b"12.0.0.1", b"718", b"725", b"9" * 500, b"//evil/"]
+END = b"\r\n\r\n"
+TEXTS = re.compile(rb"(?<=>)[^<>]+(?=<)")
+
+
+class Liar:
+    """A gateway that says what a good one would, changed, and as often as it likes."""
+
+    def __init__(self, house, rng: Random) -> None:
+        self.house, self.rng = house, rng
+        self.device = igd_gateway.Device(house.gateway.ip, house.leases)
+
+    async def start(self) -> None:
+        at, host = self.house.gateway.ip, self.house.gateway._network
+        self.questions = questions = await host.bind_udp(Endpoint(at, natpmp.PORT))
+        searches, mouth = await host.bind_udp(ssdp.GROUP), await host.bind_udp(Endpoint(at, 0))
+        spawn = self.house.loop.create_task
+        spawn(self.answer(questions, questions, self.answer_question))
+        spawn(self.answer(searches, mouth, lambda data, _: self.device.answer_search(data)))
+        listener = await host.listen_tcp(Endpoint(at, igd_gateway.PORT))
+        spawn(serve(listener, lambda *request: self.changed(self.device.answer_http(*request))))
+
+    def answer_question(self, data: bytes, source: Endpoint) -> bytes | None:
+        return (natpmp if data[:1] == b"\0" else pcp).answer(self.house.leases, data, source)
+
+    def announce(self) -> None:
+        self.questions.send(self.changed(natpmp.announcement(self.house.leases)), natpmp.ANNOUNCEMENTS)
+        self.questions.send(self.changed(pcp.announcement(self.house.leases)), pcp.ANNOUNCEMENTS)
+
+    async def answer(self, socket, mouth, answer) -> None:
+        while True:
+            data, source = await socket.receive()
+            for _ in range(self.rng.choice([1, 1, 0, 3])):
+                if (good := answer(data, source)) is not None:
+                    mouth.send(self.changed(good), source)
+
+    def changed(self, good: bytes) -> bytes:
+        """As it is; with another text somewhere in its XML; or with other bytes."""
+        rng, texts = self.rng, list(TEXTS.finditer(good))
+        match rng.choice(["good", "good", "text", "bytes"]):
+            case "text" if texts:
+                one = rng.choice(texts)
+                return respond(
+                    "200 OK", (good[: one.start()] + rng.choice(WORDS) + good[one.end() :]).partition(END)[2]
+                )
+            case "text" | "bytes":
+                at = rng.randrange(len(good))
+                new = rng.choice(
+                    [b"", bytes(2) + good[at + 2 :], rng.randbytes(1) + good[at + 1 :], rng.randbytes(4) + good[at:]]
+                )
+                return good[:at] + new
+        return good
+
+
+@pytest.mark.parametrize("service", Service)
+def test_whatever_a_gateway_says_a_mapping_is_kept_or_it_is_our_error(home, service) -> None:
+    @given(st.integers(0, 2**32))
+    def story(seed: int) -> None:
+        house, rng = home(services=()), Random(seed)
+        liar, alice = Liar(house, rng), mapper(house, services=(service,))
+
+        async def main() -> None:
+            await liar.start()
+            with suppress(NatlabError):
+                mapping = await alice.open(UDP, 4001, lifetime=rng.choice([20, 60, 2**32 - 1]))
+                await asyncio.sleep(20.0)
+                liar.announce()
+                await asyncio.sleep(20.0)
+                assert 0 < mapping.external.port < 65536 and repr(mapping)
+                assert not any(task.done() for task in (*alice._keepers.values(), alice._ear))
+                await mapping.close()
+            alice.abandon()
+
+        house.run(main())
+        house.loop.close()
+
+    story()

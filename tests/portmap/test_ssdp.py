@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
-from natlab.errors import UnreachableError
+from natlab.errors import DecodeError, UnreachableError
 from natlab.events import PacketSeen
 from natlab.portmap import ssdp
 from natlab.wire import http
@@ -43,11 +44,6 @@ def test_what_a_device_answers_to(target: str, answered: str) -> None:
 )
 def test_what_a_device_is_silent_about(data: bytes) -> None:
     assert ssdp.answer(data, (IGD,), NAME, WHERE) is None
-
-
-@given(st.binary(max_size=200))
-def test_arbitrary_bytes_are_answered_or_not(data: bytes) -> None:
-    ssdp.answer(data, (IGD,), NAME, WHERE)
 
 
 def test_the_group_is_ssdp_s() -> None:
@@ -111,3 +107,44 @@ def carol_answers(house, location: str, only: str | None = None):
 def test_urls() -> None:
     assert ssdp.parse_url("http://192.168.1.1:80/a/b?c=d") == (Endpoint("192.168.1.1", 80), "/a/b?c=d")
     assert ssdp.parse_url("http://192.168.1.1") == (Endpoint("192.168.1.1", 80), "/")
+
+
+PARTS = [
+    "http://",
+    "192.168.1.1",
+    "[::1]",
+    ":80",
+    ":99999",
+    ":0",
+    ":²",
+    "//evil/",
+    "/",
+    "/a",
+    "?b",
+    "#c",
+    "@",
+    "[",
+    "]",
+    " ",
+    "\n",
+]
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.text(max_size=3), max_size=6).map("".join))
+def test_any_url_is_one_that_http_can_ask_for_or_is_refused(url: str) -> None:
+    for maybe in (url, f"http://192.168.1.1{url}"):
+        try:
+            server, path = ssdp.parse_url(maybe)
+        except ValueError:
+            continue
+        request = http.decode(http.encode(f"GET {path} HTTP/1.1", {}))
+        assert request.request == ("GET", path) and path.startswith("/")
+        assert server == Endpoint.of(server.ip, server.port)
+
+
+@given(st.data())
+def test_any_answer_to_a_search_is_understood_or_refused(mutated, draw: st.DataObject) -> None:
+    location = f"http://192.168.1.1{draw.draw(st.sampled_from(PARTS))}"
+    good = http.encode("HTTP/1.1 200 OK", {"ST": IGD, "Location": location.strip()})
+    with contextlib.suppress(DecodeError):
+        ssdp._found(draw.draw(mutated(st.just(good) | st.binary(max_size=200))))
