@@ -65,11 +65,15 @@ class Answers:
 
     def to_ping_from_inside(self, packet: Packet, own_ips: Collection[str]) -> Drop | None:
         """The same, and whatever else opens no session of ICMP."""
-        if drop := self.to_ping(packet, own_ips):
+        if drop := self.to_ping(packet, own_ips) or self.unasked(packet):
             return drop
+        return None if self._config.icmp_queries else Drop("ICMP queries: this box lets no ping out")
+
+    def unasked(self, packet: Packet) -> Drop | None:
+        """An echo reply from inside: queries make sessions, replies do not (Linux's conntrack calls it invalid)."""
         if packet.icmp is None or packet.icmp.kind is not IcmpKind.ECHO_REQUEST:
             return Drop(f"no mapping: nobody asked for {packet.icmp}, and only an echo request opens one")
-        return None if self._config.icmp_queries else Drop("ICMP queries: this box lets no ping out")
+        return None
 
     def full(self, packet: Packet, reason: str) -> Drop:
         """A packet from inside for which there is no room, or no port."""

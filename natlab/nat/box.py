@@ -23,7 +23,8 @@ R: it is why some hole punches of libp2p work on their third attempt only.
     internal -> R           mapping 2     seen inside as R, port 9000
     R -> mapping 1          admitted      seen inside as R, port 31337
 
-ICMP. A ping is a conversation like any other, between an identifier and a remote address. Errors are
+ICMP. A ping is a conversation like any other, between an identifier and a remote address. It begins inside, with a
+request (RFC 5508 REQ-1); a reply from inside answers nobody whom this box has let in. Errors are
 `icmp_errors.py`'s, what the box itself has to say is `answers.py`'s.
 
 Not modelled: see the package.
@@ -144,6 +145,8 @@ class NatBox:
             expires = now_ns + self._tcp_timeouts[session.state]
         elif packet.quoted is not None:  # the session is that of a ping with identifier 0
             return self._errors.outbound(packet, now_ns)
+        elif unasked := self._answers.unasked(packet):  # so is this one's
+            return unasked
         else:
             expires = now_ns + self._timers.icmp
         self._set_expiry(session, expires, now_ns)

@@ -106,6 +106,16 @@ def test_only_a_request_opens_and_only_if_the_box_lets_pings_out() -> None:
     assert reason(make_box(icmp_queries=False).outbound(request, 0)).startswith("ICMP queries")
 
 
+def test_rfc_5508_req_1_a_reply_from_inside_has_no_part_in_the_session_of_a_ping_with_its_identifier() -> None:
+    """With identifier 0 request and reply have the same two ends. Linux: icmp_packet in nf_conntrack_proto_icmp.c."""
+    box, ping = make_box(), echo_request(ALICE._replace(port=0), BOB.ip, 1)
+    outside = passed(box.outbound(ping, 0))
+    reply = echo_reply(ping)._replace(source=ping.source, destination=Endpoint(BOB.ip, 0))
+    assert "nobody asked for echo reply" in reason(box.outbound(reply, 30 * SECOND))
+    assert isinstance(box.inbound(echo_reply(outside), 59 * SECOND), Packet)
+    assert isinstance(box.inbound(echo_reply(outside), 60 * SECOND), Drop)  # it has prolonged nothing
+
+
 def test_refreshes_are_told_of_pings_too() -> None:
     journal = Journal()
     box = make_box(journal)
