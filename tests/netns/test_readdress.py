@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
@@ -119,3 +119,53 @@ def test_a_damaged_packet_leaves_damaged():
     assert ip.checksum(readdress(bytes(data), translated)[:20]) == 0
     with pytest.raises(DecodeError, match="TCP checksum"):
         ip.decode(readdress(bytes(data), translated))
+
+
+TCP = Packet(IPProtocol.TCP, INSIDE, REMOTE, b"data", flags=Flag.SYN, seq=5)
+UDP, PING = Packet(IPProtocol.UDP, INSIDE, REMOTE, b"data"), echo_request(INSIDE, REMOTE.ip, 3, b"data")
+ERRORS = [icmp_error(IcmpKind.TIME_EXCEEDED, "99.0.0.1", packet) for packet in (UDP, TCP, PING)]
+KERNELS = [
+    with_options(TCP, b"\x94\x04\0\0", b"\x02\x04\x05\xb4"),
+    *(ip.encode(packet) for packet in (UDP, TCP, PING, echo_reply(PING), *ERRORS)),
+    *(cut(ip.encode(error), 28 + 20 + 8) for error in ERRORS),
+]
+
+
+def righted(data: bytes) -> bytes:
+    """The checksums of an IPv4 packet put right, as a stranger can; that of UDP left out (RFC 768)."""
+    if len(data) < 20:
+        return data
+    header, length = 4 * (data[0] & 15), int.from_bytes(data[2:4], "big")
+    fixed = bytearray(data)
+    fixed[10:12] = bytes(2)
+    fixed[10:12] = ip.checksum(bytes(fixed[:header])).to_bytes(2, "big")
+    at = header + {1: 2, 6: 16, 17: 6}.get(fixed[9], 2)
+    fixed[at : at + 2] = bytes(2)
+    if fixed[9] != IPProtocol.UDP and at + 2 <= len(data):
+        pseudo_header = fixed[12:20] + struct.pack("!HH", 6, max(length - header, 0)) if fixed[9] == 6 else b""
+        fixed[at : at + 2] = ip.checksum(bytes(pseudo_header + fixed[header:length])).to_bytes(2, "big")
+    return bytes(fixed)
+
+
+def through_a_box(packet):
+    """Another source, and the hop that a router takes; what is quoted likewise."""
+    if packet.quoted is not None:
+        quoted = through_a_box(packet.quoted)
+        return packet._replace(source=Endpoint(OUTSIDE.ip, 0), icmp=packet.icmp._replace(quoted=quoted))
+    if packet.icmp is not None and packet.icmp.kind is IcmpKind.ECHO_REPLY:
+        return packet._replace(destination=OUTSIDE, ttl=packet.ttl // 2)
+    return packet._replace(source=OUTSIDE, ttl=packet.ttl // 2)
+
+
+@settings(max_examples=5 * settings.default.max_examples)
+@given(st.data())
+def test_whatever_a_kernel_writes_is_refused_when_read_or_readdressed_as_the_box_decided(mutated, draw):
+    data = draw.draw(mutated(st.sampled_from(KERNELS)))
+    data = draw.draw(st.sampled_from([data, righted(data), righted(data)]))
+    try:
+        packet = ip.decode(data)
+    except DecodeError:
+        return
+    if packet.source.version == 4:
+        translated = through_a_box(packet)
+        assert ip.decode(readdress(data, translated)) == translated

@@ -1,18 +1,22 @@
 """RFC 5780's discovery names what a NAT does, for every mapping and filtering, over UDP and over TCP."""
 
 import asyncio
+from contextlib import suppress
 from itertools import product
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.endpoint import Endpoint
-from natlab.errors import ProtocolError, RefusedError, UnreachableError
+from natlab.errors import NatlabError, ProtocolError, RefusedError, UnreachableError
 from natlab.nat import PRESETS, Behaviour, NatConfig
 from natlab.protocol.behaviour_discovery import Recorder, discover_udp, hairpins, mapping_tests, survives_silence
 from natlab.protocol.stun import Answer, Timers
 from natlab.protocol.tcp_discovery import discover_tcp
-from natlab.wire.stun import Attribute, ChangeRequest, Message, MessageClass
+from natlab.wire import stun
+from natlab.wire.stun import Attribute, ChangeRequest, ErrorCode, Message, MessageClass
 
 EI, AD, APD = Behaviour
 DISCOVER = {"udp": discover_udp, "tcp": discover_tcp}
@@ -174,3 +178,71 @@ def test_a_server_that_does_not_know_response_port_says_so(stun_world, monkeypat
     monkeypatch.setattr("natlab.wire.stun._KNOWN", frozenset(Attribute) - {Attribute.RESPONSE_PORT})
     with pytest.raises(RefusedError, match="420"):
         stun_world.run(survives_silence(client, client.ip, server.endpoint, 1.0, Random(1)))
+
+
+# ---- servers that say anything
+
+
+class Liar:
+    """A STUN server, and its second port, whose answers are true, false, garbled, doubled or none."""
+
+    def __init__(self, world, rng):
+        self.host, self.rng, self.spawn = world.first, rng, world.loop.create_task
+
+    async def start(self):
+        self.ports = [await self.host.bind_udp(Endpoint(self.host.ip, port)) for port in (3478, 3479)]
+        for socket in self.ports:
+            self.spawn(self.datagrams(socket))
+        listener = await self.host.listen_tcp(self.ports[0].local)
+        self.spawn(self.connections(listener))
+        return listener.local
+
+    async def datagrams(self, socket):
+        while True:
+            data, source = await socket.receive()
+            for _ in range(self.rng.choice([0, 1, 1, 2])):
+                self.rng.choice(self.ports).send(self.answer(data, source), source)
+
+    async def connections(self, listener):
+        while True:
+            self.spawn(self.connection(await listener.accept()))
+
+    async def connection(self, connection):
+        with suppress(NatlabError):
+            while data := await connection.read():
+                answer, size = self.answer(data, connection.remote), self.rng.choice([1, 7, 2048])
+                for at in range(0, len(answer), size):
+                    await connection.write(answer[at : at + size])
+                if self.rng.random() < 0.2:
+                    connection.reset()
+
+    def answer(self, data, source):
+        rng = self.rng
+        seen, other = rng.choice([source, A1, A2, None]), rng.choice([A2, A2, A1, HERE, None])
+        kind = rng.choice([*MessageClass, MessageClass.SUCCESS_RESPONSE])
+        error = ErrorCode(rng.choice([300, 420, 447])) if kind is MessageClass.ERROR_RESPONSE else None
+        message = Message(kind, data[8:20], xor_mapped_address=seen, other_address=other, error=error)
+        true = stun.encode(message)
+        at = rng.randrange(len(true))
+        return rng.choice(
+            [true, true, true[:at], true[:at] + rng.randbytes(1) + true[at + 1 :], rng.randbytes(40), data]
+        )
+
+
+@pytest.mark.parametrize("transport", DISCOVER)
+def test_whatever_a_server_says_it_is_a_discovery_or_our_error(stun_world, transport):
+    @given(st.integers(0, 2**32))
+    def story(seed):
+        world = type(stun_world)()
+        client = world.client(nat(EI, AD) if seed % 2 else None)
+
+        async def main():
+            server = await Liar(world, Random(seed)).start()
+            with suppress(NatlabError):
+                discovery = await DISCOVER[transport](client, client.ip, server, Random(1), Timers(0.1, 2, 2))
+                assert discovery.probes and all(probe.mapped for probe in discovery.probes if probe.answered_from)
+
+        world.run(main(), limit=600.0)
+        world.loop.close()
+
+    story()
