@@ -34,6 +34,14 @@ def seen_at(lab, *places):
     return found
 
 
+async def greet(alice, server):
+    """A datagram there, and one back to where it came from."""
+    hers, servers = await alice.udp(9), await server.udp(9)
+    await hers.send("hello", servers)
+    await servers.send("hello", (await servers.receive()).source)
+    await hers.receive()
+
+
 def conversations(packets):
     """How many packets went each way, by the pair of endpoints."""
     counted = Counter((packet.source, packet.destination) for packet in packets)
@@ -104,13 +112,7 @@ def test_behind_two_boxes_only_the_outer_one_sends_on_the_internet():
     carrier = lab.nat("cgnat")
     alice, server = lab.host("alice", lab.nat("home", behind=carrier)), lab.host("server")
 
-    async def talk():
-        sockets = [await host.udp(9) for host in (alice, server)]
-        await sockets[0].send("hello", sockets[1])
-        await sockets[1].send("hello", (await sockets[1].receive()).source)
-        await sockets[0].receive()
-
-    lab.run(talk())
+    lab.run(greet(alice, server))
     packets = [sighting.packet for sighting in on_the_internet(lab)]
     assert [packet.source.ip for packet in packets] == [carrier.external_ip, server.ip]
 
@@ -119,13 +121,7 @@ def test_behind_a_firewall_hosts_send_with_their_own_addresses():
     lab = Lab()
     alice, server = lab.host("alice", lab.nat("firewall")), lab.host("server")
 
-    async def talk():
-        sockets = [await host.udp(9) for host in (alice, server)]
-        await sockets[0].send("hello", sockets[1])
-        await sockets[1].send("hello", (await sockets[1].receive()).source)
-        await sockets[0].receive()
-
-    lab.run(talk())
+    lab.run(greet(alice, server))
     assert [sighting.packet.source.ip for sighting in on_the_internet(lab)] == [alice.ip, server.ip]
     assert [len(packets) for packets in seen_at(lab, "firewall").values()] == [2, 2]
 
@@ -149,13 +145,7 @@ def test_a_tunnel_is_seen_as_what_it_is_and_what_is_in_it_only_beyond_its_end():
     company, home = lab.nat("office"), lab.nat("home")
     alice, server = lab.host("alice", home, vpn=company), lab.host("server")
 
-    async def talk():
-        sockets = [await host.udp(9) for host in (alice, server)]
-        await sockets[0].send("hello", sockets[1])
-        await sockets[1].send("hello", (await sockets[1].receive()).source)
-        await sockets[0].receive()
-
-    lab.run(talk())
+    lab.run(greet(alice, server))
     packets = [sighting.packet for sighting in on_the_internet(lab)]
     assert [packet.source.ip for packet in packets] == [
         home.external_ip,

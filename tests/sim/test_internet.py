@@ -151,12 +151,12 @@ def test_the_same_seed_gives_the_same_journal_and_another_seed_another(another_w
 # ---- firewalls: hosts keep their addresses
 
 
-def reaches(world, sender, to, port=9):
+def reaches(world, sender, to, port=9, wildcard="0.0.0.0", ip=None):
     """Whether a datagram to a socket on that port arrives, and from where it seems to come."""
 
     async def main():
-        here, there = await sender.bind_udp(Endpoint("0.0.0.0", 5000)), await to.bind_udp(Endpoint("0.0.0.0", port))
-        here.send(b"x", Endpoint(to.ip, port))
+        here, there = await sender.bind_udp(Endpoint(wildcard, 5000)), await to.bind_udp(Endpoint(wildcard, port))
+        here.send(b"x", Endpoint(ip or to.ip, port))
         try:
             async with asyncio.timeout(1):
                 return (await there.receive())[1]
@@ -286,20 +286,7 @@ def test_a_rebooted_box_can_be_cut_off_at_its_new_address(world):
 
 def reaches6(world, sender, to, port=9):
     """As `reaches`, over IPv6."""
-
-    async def main():
-        here, there = await sender.bind_udp(Endpoint("::", 5000)), await to.bind_udp(Endpoint("::", port))
-        here.send(b"x", Endpoint(to.ip6, port))
-        try:
-            async with asyncio.timeout(1):
-                return (await there.receive())[1]
-        except TimeoutError:
-            return None
-        finally:
-            here.close()
-            there.close()
-
-    return world.run(main())
+    return reaches(world, sender, to, port, wildcard="::", ip=to.ip6)
 
 
 def test_behind_a_nat_ipv6_is_not_translated_but_filtered(world):

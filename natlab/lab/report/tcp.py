@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from natlab.lab.report import behaviour
-from natlab.lab.report.prober import ACK, FIN, RST, SYN, Prober, Talk
+from natlab.lab.report.prober import ACK, FIN, RST, SYN, Outcome, Prober, Talk
 from natlab.lab.report.requirement import Finding, Level, Requirement, judged, not_applicable, not_measured
 from natlab.lab.report.silence import shortest_fatal
 from natlab.packet import IPProtocol
@@ -123,11 +123,8 @@ async def unsolicited_syn(prober: Prober) -> Finding:
     alice = prober.alice()
     door = await prober.opens(TCP, alice, prober.xenia())
     assert door is not None
-    outcome = await prober.send(prober.first(TCP, prober.zoe(), door))
-    if outcome.inside:
-        return judged(True, "no SYN is unsolicited: filtering admits it")
-    if outcome.outside:
-        return judged(False, f"answered at once: {outcome.outside[0].flag_names or 'ICMP'}")
+    if (at_once := _at_once(await prober.send(prober.first(TCP, prober.zoe(), door)))) is not None:
+        return at_once
     if prober.patience < QUIET:
         return not_measured(f"takes {QUIET:g} s, and {prober.patience:.0f} s were tried")
     early, late = await prober.wait(QUIET - 0.1), await prober.wait(A_LITTLE_LATER)
@@ -142,17 +139,23 @@ async def early_syn(prober: Prober) -> Finding:
     alice = prober.alice()
     door = await prober.opens(TCP, alice, prober.yves())
     assert door is not None
-    outcome = await prober.send(prober.first(TCP, prober.xenia(), door))
-    if outcome.inside:
-        return judged(True, "no SYN is unsolicited: filtering admits it")
-    if outcome.outside:
-        return judged(False, f"answered at once: {outcome.outside[0].flag_names or 'ICMP'}")
+    if (at_once := _at_once(await prober.send(prober.first(TCP, prober.xenia(), door)))) is not None:
+        return at_once
     if await prober.opens(TCP, alice, prober.xenia()) != door:
         return not_applicable("the SYN to its sender leaves from another endpoint, for another connection")
     if prober.patience < QUIET:
         return not_measured(f"takes {QUIET:g} s, and {prober.patience:.0f} s were tried")
     late = await prober.wait(QUIET + A_LITTLE_LATER)
     return judged(not late.outside, "answered later" if late.outside else "never answered")
+
+
+def _at_once(outcome: Outcome) -> Finding | None:
+    """What an unsolicited SYN has shown already; None: it has met with silence so far."""
+    if outcome.inside:
+        return judged(True, "no SYN is unsolicited: filtering admits it")
+    if outcome.outside:
+        return judged(False, f"answered at once: {outcome.outside[0].flag_names or 'ICMP'}")
+    return None
 
 
 async def mapping_after_syn(prober: Prober) -> Finding:
